@@ -196,7 +196,7 @@ program: ## build the command seclude and install it below $(STAGE)
 wheel: ## build the wheel and install it in an environment of its own
 	$(call say,the wheel)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' rich
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' rich 'pytest>=8'
 	sh cli/build-program.sh data python/seclude.data
 	cd python && $(VENV)/bin/maturin build --release --quiet --interpreter $(VENV)/bin/python --out $(PUBLIC)/wheel
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PUBLIC)/wheel/seclude-*.whl

@@ -9,9 +9,10 @@ from typing import Self
 
 import seclude
 
-from . import _seclude
+from . import _seclude, log
 from .command import Text, size
 from .command_runner import CommandRunner
+from .errors import SecludeError
 from .outcome import Process, Usage
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 from .vocabulary import Freezer, Protection
@@ -48,7 +49,11 @@ class Cell(CommandRunner):
 
     def __init__(self, sandbox: seclude.Sandbox) -> None:
         self.sandbox = sandbox
-        self._core: _seclude.Cell = sandbox._core.cell()
+        try:
+            self._core: _seclude.Cell = sandbox._core.cell()
+        except SecludeError as error:
+            log.refused(None, error)
+            raise
 
     def _limits_output(self) -> bool:
         return self.sandbox._limits_output()

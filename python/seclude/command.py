@@ -15,8 +15,8 @@ from operator import index
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import IO, Any, Protocol, Self, TypeAlias, TypedDict, Unpack, cast
 
-from . import _seclude
-from .errors import PolicyError, TimeoutExpired
+from . import _seclude, log
+from .errors import PolicyError, SecludeError, TimeoutExpired
 from .readiness import READ, Deadline, Poll
 from .vocabulary import Parts, Path
 
@@ -129,8 +129,12 @@ class Start:
         """Return the child and the caller's pipe ends, or None if there is no free place."""
         now = time.monotonic()
         with Streams(self._own_pipes) as streams:
-            prepared = prepare(self._sandbox, self._args, streams, **self._options)
-            child = prepared.try_spawn(0.0 if self._refused is None else now - self._refused)
+            try:
+                prepared = prepare(self._sandbox, self._args, streams, **self._options)
+                child = prepared.try_spawn(0.0 if self._refused is None else now - self._refused)
+            except SecludeError as error:
+                log.refused(self._args, error)
+                raise
             if child is not None:
                 return child, streams.keep()
         self._refused = now if self._refused is None else self._refused
@@ -164,7 +168,9 @@ def start(
             return started
         if late:
             assert timeout is not None
-            raise no_place(args, timeout)
+            expired = no_place(args, timeout)
+            log.refused(args, expired)
+            raise expired
 
 
 def no_place(args: Any, timeout: float) -> TimeoutExpired:

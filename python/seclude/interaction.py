@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from . import _seclude, command
+from . import _seclude, command, log
 from .command_runner import CommandRunner
-from .errors import PolicyError, TimeoutExpired
+from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import exchange
 from .outcome import CompletedRun
 from .popen import Popen, PopenOptions
@@ -90,7 +90,13 @@ class Interaction:
         Raises TimeoutExpired if the places were not free in time, and PolicyError if the pool is
         smaller than the number of its commands.
         """
-        deadline = Deadline(timeout)
+        try:
+            return self._spawn(Deadline(timeout), timeout)
+        except SecludeError as error:
+            log.refused(self.commands[0].args, error)
+            raise
+
+    def _spawn(self, deadline: Deadline, timeout: float | None) -> list[Popen]:
         with ExitStack() as stack:
             prepared, streams, modes = [], [], []
             for one in self.commands:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import seclude
 
-from . import _seclude
+from . import _seclude, log
 from .command import Args
 from .command_runner import POPEN_OPTIONS, RUN_OPTIONS, CommandRunner
 from .errors import SecludeError
@@ -130,7 +130,11 @@ class Pool(CommandRunner, Executor):
     ) -> None:
         self.sandbox = sandbox
         self.size = len(os.sched_getaffinity(0)) if size is None else size
-        self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)
+        try:
+            self._core: _seclude.Pool = sandbox._core.pool(self.size, reuse)
+        except SecludeError as error:
+            log.refused(None, error)
+            raise
         self._threads: ThreadPoolExecutor | None = None
         # The running command of each thread of the executor.
         self._jobs: dict[int, _Popen | None] = {}

@@ -19,7 +19,7 @@ from weakref import WeakMethod
 
 import seclude
 
-from . import _seclude, command
+from . import _seclude, command, log
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
@@ -134,6 +134,7 @@ class Popen:
             mode.open(pipes[2], "rb"),
         )
         self.terminal = _terminal(child.take_terminal())
+        log.started(self)
 
     def fileno(self) -> int:
         """Return the pidfd, borrowed, which is readable once the command has ended.
@@ -153,6 +154,7 @@ class Popen:
             ending = self._child.try_wait()
             if ending is not None:
                 self._end(Outcome._from_native(ending))
+                log.ended(self)
         return self.returncode
 
     @property
