@@ -91,7 +91,7 @@ fn plan() -> Vec<Step<'static>> {
         Step::Await {},
         Step::MapOwnIds { uid: USER, gid: USER },
         Step::CheckMaps { uids: map, gids: map, own: true },
-        Step::BecomeUser { uid: USER, gid: USER },
+        Step::BecomeUser { uid: USER, gid: USER, groups: list(&NONE), exact: false },
         Step::Readable { source: DATA },
         Step::HostName { name: b"sandbox" },
         Step::Loopback {},
