@@ -113,6 +113,7 @@ pub fn command() -> Command {
         )
         .subcommand(learn())
         .subcommand(cells())
+        .subcommand(tree())
         .subcommand(
             Command::new("completions").about("Print the completions of a shell").arg(
                 Arg::new("SHELL")
@@ -216,6 +217,24 @@ fn cells() -> Command {
             Command::new("kill").about("Kill every process of a cell; keep the cell").arg(name()),
         )
         .subcommand(Command::new("close").about("End a cell and all it holds").arg(name()))
+}
+
+fn tree() -> Command {
+    Command::new("tree")
+        .about("Draw the processes in their pid namespaces, each by its ids outside and inside")
+        .arg(
+            Arg::new("PID")
+                .value_parser(value_parser!(u32))
+                .help("Only what is below this process"),
+        )
+        .arg(flag("arguments").help("Show command lines instead of names"))
+        .arg(
+            Arg::new("svg")
+                .long("svg")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write an image to this file"),
+        )
 }
 
 /// The exit status, as the help of a command that runs a program explains it.

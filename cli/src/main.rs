@@ -19,6 +19,7 @@ mod shown;
 mod signals;
 mod status;
 mod terminal;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         "doctor" => look::doctor(matches),
         "learn" => learn::learn(matches),
         "cells" => cells::cells(matches),
+        "tree" => tree::tree(matches),
         "completions" => manual::completions(matches),
         "manual" => manual::write(matches),
         _ => unreachable!("clap knows the commands"),

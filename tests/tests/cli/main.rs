@@ -10,3 +10,4 @@ mod options;
 mod status;
 mod streams;
 mod terminal;
+mod tree;
