@@ -114,6 +114,7 @@ pub fn command() -> Command {
         .subcommand(learn())
         .subcommand(cells())
         .subcommand(tree())
+        .subcommand(batch())
         .subcommand(
             Command::new("completions").about("Print the completions of a shell").arg(
                 Arg::new("SHELL")
@@ -234,6 +235,42 @@ fn tree() -> Command {
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("Write an image to this file"),
+        )
+}
+
+fn batch() -> Command {
+    with_policy(Command::new("batch"))
+        .about("Run the jobs of a file, many at a time, each in a sandbox of its own")
+        .long_about(
+            "Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON: \
+            {\"args\": [\"cc\", \"-xc\", \"-\"], \"input\": \"...\"}, and \"cwd\", \"env\", \"arg0\", \
+            \"wall_time\", \"memory\", \"cpu_time\", \"pids\" and \"id\" if wanted. Each line is \
+            answered by a line of JSON, in the same order, with how the job ended, what it \
+            wrote and what it used, or with the error that kept it from running",
+        )
+        .after_help(
+            "Exit status:\n  \
+            0  every job exited with 0\n  \
+            1  every job ran, and some ended otherwise\n  \
+            2  a line was no job, a job could not be run, or the batch itself could not be",
+        )
+        .arg(file("FILE").help("The jobs, one on a line; - for standard input"))
+        // Here --output names a file, as for other commands that work on files.
+        .mut_arg("output", |limit| limit.long("output-limit"))
+        .arg(
+            Arg::new("answers")
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where the answers go, instead of standard output"),
+        )
+        .arg(flag("as-completed").help("Answer first what has ended first"))
+        .arg(
+            Arg::new("workers")
+                .long("workers")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(usize))
+                .help("How many jobs run at one time; as many as there are processors by default"),
         )
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod batch;
 mod cells;
 mod entries;
 mod learn;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         "doctor" => look::doctor(matches),
         "learn" => learn::learn(matches),
         "cells" => cells::cells(matches),
+        "batch" => batch::batch(matches),
         "tree" => tree::tree(matches),
         "completions" => manual::completions(matches),
         "manual" => manual::write(matches),

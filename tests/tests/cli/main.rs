@@ -2,6 +2,7 @@
 //! other commands. Every test runs as root and as an unprivileged user.
 #![deny(unsafe_code)]
 
+mod batch;
 mod cells;
 mod commands;
 mod ground;
