@@ -55,7 +55,7 @@ faces: ## write what C, Python and the documentation repeat of the core's declar
 
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
-	$(CARGO) test --quiet --package seclude --package seclude-warden --package seclude-wire
+	$(CARGO) test --quiet --package seclude --package seclude-cli --package seclude-warden --package seclude-wire
 	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user

@@ -1,89 +1,15 @@
-//! What can be written on the command line. The options of a policy come from the core's
-//! declarations, so that each key of a policy has an option of the same name.
+//! What can be written on the command line: the commands, and the options of each. Those of a policy
+//! are in `policy`.
 
-use clap::builder::{PossibleValuesParser, ValueParser};
+mod policy;
+
+pub use policy::{Form, form};
+
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
-use seclude::schema::{ENTRIES, EntryKind, SETTINGS, Setting};
+use policy::with_policy;
 use std::ffi::OsString;
 use std::path::PathBuf;
-
-/// The form in which an option takes the value of a policy's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A text.
-    Text,
-    /// A path, which need not be UTF-8.
-    Path,
-    /// A whole number.
-    Number,
-    /// A number that may have a fraction.
-    Fraction,
-    /// A size such as `64M`, or a time such as `1.5s`: a number or a text.
-    Quantity,
-    /// True if the option is given without a value.
-    Flag,
-    /// Words, separated by commas.
-    Words,
-    /// Whole numbers and ranges of them, separated by commas.
-    Numbers,
-    /// The name of a profile, or a table in JSON.
-    Filter,
-    /// Files whose contents are the values.
-    Contents,
-    /// `NAME=NUMBER`, separated by commas.
-    Offsets,
-    /// `NAME=SOFT[:HARD]`, separated by commas.
-    Rlimits,
-    /// `PATH,RATE=NUMBER...`.
-    Rates,
-    /// `SIGNAL:TIME`.
-    Grace,
-    /// Each kind of entry has an option of its own.
-    Entries,
-}
-
-/// The form of a key's option.
-pub fn form(setting: &Setting) -> Form {
-    match (setting.kind, setting.name) {
-        ("text", _) => Form::Text,
-        ("path", _) | (_, "root") => Form::Path,
-        ("id" | "count", _) => Form::Number,
-        ("size" | "time", _) => Form::Quantity,
-        ("fraction", _) => Form::Fraction,
-        ("flag", _) | (_, "empty_root" | "terminals" | "landlock") => Form::Flag,
-        (_, "share" | "unshare" | "etc" | "require" | "best_effort") => Form::Words,
-        (_, "tcp_bind" | "tcp_connect" | "cpu_set") => Form::Numbers,
-        (_, "seccomp") => Form::Filter,
-        (_, "seccomp_bpf") => Form::Contents,
-        (_, "clock_offsets") => Form::Offsets,
-        (_, "rlimits") => Form::Rlimits,
-        (_, "io") => Form::Rates,
-        (_, "wall_time_grace") => Form::Grace,
-        (_, "files") => Form::Entries,
-        (kind, name) => unreachable!("the key {name} of kind {kind} has no form"),
-    }
-}
-
-/// Whether an option can be given several times, each time for more values.
-pub fn repeats(form: Form) -> bool {
-    match form {
-        Form::Words
-        | Form::Numbers
-        | Form::Contents
-        | Form::Offsets
-        | Form::Rlimits
-        | Form::Rates
-        | Form::Entries => true,
-        Form::Text
-        | Form::Path
-        | Form::Number
-        | Form::Fraction
-        | Form::Quantity
-        | Form::Flag
-        | Form::Filter
-        | Form::Grace => false,
-    }
-}
 
 /// The whole command line. The options of a command are built when they are needed: those of all
 /// commands would take longer than a sandbox.
@@ -128,6 +54,16 @@ pub fn command() -> Command {
             Command::new("cells")
                 .about("List and use the cells that programs of this user have published")
                 .defer(cells),
+        )
+        .subcommand(
+            Command::new("tree")
+                .about("Draw the processes in their pid namespaces, each by its ids outside and inside")
+                .defer(tree),
+        )
+        .subcommand(
+            Command::new("batch")
+                .about("Run the jobs of a file, many at a time, each in a sandbox of its own")
+                .defer(batch),
         )
         .subcommand(
             Command::new("completions").about("Print the completions of a shell").arg(
@@ -228,6 +164,58 @@ fn cells(command: Command) -> Command {
         .subcommand(Command::new("close").about("End a cell and all it holds").arg(name()))
 }
 
+fn tree(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("PID")
+                .value_parser(value_parser!(u32))
+                .help("Only what is below this process"),
+        )
+        .arg(flag("arguments").help("Show command lines instead of names"))
+        .arg(
+            Arg::new("svg")
+                .long("svg")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write an image to this file"),
+        )
+}
+
+fn batch(command: Command) -> Command {
+    with_policy(command)
+        .long_about(
+            "Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON: \
+            {\"args\": [\"cc\", \"-xc\", \"-\"], \"input\": \"...\"}, and \"cwd\", \"env\", \"arg0\", \
+            \"wall_time\", \"memory\", \"cpu_time\", \"pids\" and \"id\" if wanted. Each line is \
+            answered by a line of JSON, in the same order, with how the job ended, what it \
+            wrote and what it used, or with the error that kept it from running",
+        )
+        .after_help(
+            "Exit status:\n  \
+            0  every job exited with 0\n  \
+            1  every job ran, and some ended otherwise\n  \
+            2  a line was no job, a job could not be run, or the batch itself could not be",
+        )
+        .arg(file("FILE").help("The jobs, one on a line; - for standard input"))
+        // Here --output names a file, as for other commands that work on files.
+        .mut_arg("output", |limit| limit.long("output-limit"))
+        .arg(
+            Arg::new("answers")
+                .long("output")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where the answers go, instead of standard output"),
+        )
+        .arg(flag("as-completed").help("Answer first what has ended first"))
+        .arg(
+            Arg::new("workers")
+                .long("workers")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(usize))
+                .help("How many jobs run at one time; as many as there are processors by default"),
+        )
+}
+
 /// The exit status, as the help of a command that runs a program explains it.
 const STATUS: &str = "\
 Exit status:
@@ -237,102 +225,6 @@ Exit status:
   126  the program cannot be executed
   127  there is no such program
    77  with --test: this host does not allow the isolation";
-
-const POLICY: &str = "Policy";
-const FILES: &str = "Files";
-
-/// Adds the options of a policy.
-fn with_policy(command: Command) -> Command {
-    let mut command = command
-        .next_help_heading(POLICY)
-        .arg(
-            Arg::new("policy")
-                .long("policy")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .help("A policy in JSON or TOML, which further options change"),
-        )
-        .arg(
-            Arg::new("net")
-                .long("net")
-                .value_name("WHICH")
-                .value_parser(PossibleValuesParser::new(["private", "host"]))
-                .help("A private network with loopback, or the host's"),
-        )
-        .arg(
-            Arg::new("set")
-                .long("set")
-                .value_name("KEY=VALUE")
-                .action(ArgAction::Append)
-                .help("Set any key of a policy, with its value in JSON"),
-        );
-    for setting in SETTINGS {
-        if form(setting) != Form::Entries {
-            command = command.arg(option(setting));
-        }
-    }
-    command = command.next_help_heading(FILES);
-    for kind in ENTRIES {
-        command = command.arg(entry(kind));
-    }
-    command.next_help_heading(None::<&str>)
-}
-
-fn option(setting: &Setting) -> Arg {
-    let form = form(setting);
-    let (help, long_help) = documentation(setting.doc);
-    let arg = Arg::new(setting.name)
-        .long(setting.name.replace('_', "-"))
-        .help(help)
-        .long_help(long_help)
-        .action(if repeats(form) { ArgAction::Append } else { ArgAction::Set });
-    let (name, parser): (&str, ValueParser) = match form {
-        Form::Text => ("TEXT", value_parser!(String)),
-        Form::Path => ("PATH", value_parser!(OsString)),
-        Form::Number => ("NUMBER", value_parser!(u64).into()),
-        Form::Fraction => ("NUMBER", value_parser!(f64).into()),
-        Form::Quantity if setting.kind == "time" => ("TIME", value_parser!(String)),
-        Form::Quantity => ("SIZE", value_parser!(String)),
-        Form::Flag => {
-            return arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .value_name("BOOL")
-                .value_parser(value_parser!(bool))
-                .default_missing_value("true");
-        }
-        Form::Words => ("NAME,...", value_parser!(String)),
-        Form::Numbers => ("NUMBER,...", value_parser!(String)),
-        Form::Filter => ("PROFILE", value_parser!(String)),
-        Form::Contents => ("FILE", value_parser!(OsString)),
-        Form::Offsets => ("CLOCK=SECONDS,...", value_parser!(String)),
-        Form::Rlimits => ("NAME=SOFT[:HARD],...", value_parser!(String)),
-        Form::Rates => ("PATH,RATE=NUMBER,...", value_parser!(String)),
-        Form::Grace => ("SIGNAL:TIME", value_parser!(String)),
-        Form::Entries => unreachable!("entries have options of their own"),
-    };
-    // A negative number is a value, and so is the offset of a clock.
-    arg.value_name(name).value_parser(parser).allow_hyphen_values(form == Form::Offsets)
-}
-
-fn entry(kind: &EntryKind) -> Arg {
-    let (help, long_help) = documentation(kind.doc);
-    Arg::new(kind.key)
-        .long(kind.key)
-        .value_name(crate::entries::syntax(kind))
-        .value_parser(value_parser!(OsString))
-        .action(ArgAction::Append)
-        .help(help)
-        .long_help(long_help)
-}
-
-/// The help of an option: the first sentence, and the first paragraph.
-fn documentation(doc: &str) -> (String, String) {
-    let paragraph = doc.split("\n\n").next().unwrap_or_default();
-    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "");
-    let first = text.split_inclusive(". ").next().unwrap_or(&text);
-    (first.trim().trim_end_matches('.').to_owned(), text)
-}
 
 /// Adds the program, its arguments, and what else belongs to a single command.
 fn with_command(command: Command) -> Command {
@@ -415,6 +307,7 @@ fn file(name: &'static str) -> Arg {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seclude::schema::{ENTRIES, SETTINGS};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -435,12 +328,5 @@ mod tests {
                 kind.key
             );
         }
-    }
-
-    #[test]
-    fn the_help_of_an_option_is_the_first_sentence_of_its_documentation() {
-        let (help, long) = documentation("The `host` name, 1 to\n64 bytes. Default: `x`.\n\nMore.");
-        assert_eq!(help, "The host name, 1 to 64 bytes");
-        assert_eq!(long, "The host name, 1 to 64 bytes. Default: x.");
     }
 }

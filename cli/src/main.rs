@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod batch;
 mod cells;
 mod entries;
 mod learn;
@@ -19,6 +20,7 @@ mod shown;
 mod signals;
 mod status;
 mod terminal;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         "doctor" => look::doctor(matches),
         "learn" => learn::learn(matches),
         "cells" => cells::cells(matches),
+        "batch" => batch::batch(matches),
+        "tree" => tree::tree(matches),
         "completions" => manual::completions(matches),
         "manual" => manual::write(matches),
         _ => unreachable!("clap knows the commands"),

@@ -17,10 +17,15 @@ fn object(outcome: &Outcome) -> Map<String, Value> {
 /// The outcome and what the program wrote, as one line of JSON. It is ASCII, so that the program's
 /// output cannot control a terminal.
 pub fn whole(output: &Output) -> String {
+    ascii(&Value::Object(object_of(output)).to_string())
+}
+
+/// The outcome and what the program wrote.
+pub fn object_of(output: &Output) -> Map<String, Value> {
     let mut told = object(&output.outcome);
     told.insert("stdout".into(), text(&output.stdout));
     told.insert("stderr".into(), text(&output.stderr));
-    ascii(&Value::Object(told).to_string())
+    told
 }
 
 /// Writes the outcome to a file.
@@ -34,7 +39,8 @@ fn text(bytes: &[u8]) -> Value {
     crate::policy::path_value(std::os::unix::ffi::OsStrExt::from_bytes(bytes))
 }
 
-fn ascii(json: &str) -> String {
+/// JSON in ASCII.
+pub fn ascii(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
     for letter in json.chars() {
         if (' '..'\u{7f}').contains(&letter) {
@@ -56,15 +62,20 @@ pub fn is_worth_saying(outcome: &Outcome) -> bool {
 
 /// An error as one line of JSON.
 pub fn error(error: &seclude::Error) -> String {
-    let told = json!({"error": {
+    ascii(&Value::Object(object_of_error(error)).to_string())
+}
+
+/// An error as an object.
+pub fn object_of_error(error: &seclude::Error) -> Map<String, Value> {
+    let told = json!({
         "message": error.to_string(),
         "kind": error.kind().name(),
         "step": error.step(),
         "errno": error.raw_os_error(),
         "path": error.path().map(|path| crate::policy::path_value(path.as_os_str())),
         "hint": error.remedy(),
-    }});
-    ascii(&told.to_string())
+    });
+    Map::from_iter([("error".to_owned(), told)])
 }
 
 #[cfg(test)]

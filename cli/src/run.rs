@@ -1,7 +1,7 @@
 //! `seclude run` and `seclude shell`: run a program, and exit as it does.
 
 use crate::status::{self, Failure, Result};
-use crate::{policy, report, session, shown};
+use crate::{policy, report, session, shown, signals};
 use clap::ArgMatches;
 use seclude::{Command, Sandbox, Stdio, WindowSize};
 use std::env;
@@ -120,6 +120,10 @@ pub fn command(matches: &ArgMatches, make: impl FnOnce(&OsStr) -> Command) -> Re
         let number = policy::number_of_signal(text)
             .ok_or_else(|| Failure::new(format!("--ignore-signal {text}: no such signal")))?;
         command.ignore_signal(number);
+    }
+    // Not all that this process ignores: Rust programs ignore SIGPIPE.
+    for signal in signals::ignored() {
+        command.ignore_signal(signal as i32);
     }
     for number in matches.get_many::<i32>("fd").unwrap_or_default() {
         command.fd(*number, seclude::copy_of_number(&format!("--fd {number}"), *number)?);

@@ -3,7 +3,8 @@
 //!
 //! The program is in a session of its own, so the keys of the caller's terminal do not reach it by
 //! themselves. Ctrl-C reaches its whole process group, as it would without a sandbox. Ctrl-Z stops
-//! the program and then this one, and both continue together.
+//! the program and then this one, and both continue together. Signals that the caller ignores, as
+//! under `nohup(1)`, stay ignored.
 
 use crate::signals;
 use crate::status::{Failure, Result};
@@ -31,8 +32,8 @@ pub fn run(command: &mut Command) -> Result<Outcome> {
         let ready = wait(&child, relay.as_ref(), &signals)?;
         if let Some(relay) = &mut relay {
             let [inside, outside] = ready.terminals;
-            if relay.act(inside, outside)? && is_stopped(&child) {
-                relay.pause(signals::stop)?;
+            if relay.act(inside, outside)? && relay.is_used_by(child.id()) && suspend(&child) {
+                relay.pause(signals::stop_group)?;
                 pass_on(&child, Signal::SIGCONT);
             }
         }
@@ -40,7 +41,7 @@ pub fn run(command: &mut Command) -> Result<Outcome> {
             match signal {
                 Signal::SIGWINCH => relay.iter().for_each(Relay::resize),
                 Signal::SIGTSTP => {
-                    pass_on(&child, Signal::SIGTSTP);
+                    suspend(&child);
                     signals::stop();
                     pass_on(&child, Signal::SIGCONT);
                 }
@@ -106,6 +107,17 @@ fn pass_on(child: &Child, signal: Signal) {
         Ok(pid) if pid > 1 => drop(killpg(Pid::from_raw(pid), signal)),
         _ => {}
     }
+}
+
+/// Stops the program as Ctrl-Z would without a sandbox. Returns whether it has stopped.
+///
+/// The program leads a session of its own. There the kernel lets SIGTSTP stop nothing, because no
+/// shell is there to continue it. So SIGSTOP takes its place, unless the program handles SIGTSTP
+/// and decides by itself.
+fn suspend(child: &Child) -> bool {
+    let is_usual = signals::has_usual_effect(child.id(), Signal::SIGTSTP);
+    pass_on(child, if is_usual { Signal::SIGSTOP } else { Signal::SIGTSTP });
+    is_stopped(child)
 }
 
 /// Whether the program's first process is stopped, or becomes so within a moment.

@@ -15,6 +15,10 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 pub const SKIPPED: u8 = 77;
+/// The batch itself, or one of its jobs, could not be run.
+pub const BATCH_FAILED: u8 = 2;
+/// The status that a shell reports for a program that SIGPIPE has ended.
+pub const BROKEN_PIPE: u8 = 141;
 const TIMED_OUT: u8 = 124;
 const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
@@ -63,6 +67,11 @@ impl Failure {
     /// The failure of a test that this host cannot isolate. Test harnesses count it as skipped.
     pub fn skipped(self) -> Failure {
         Failure { message: format!("skipped: {}", self.message), status: SKIPPED, ..self }
+    }
+
+    /// The same failure with another exit status.
+    pub fn with_status(self, status: u8) -> Failure {
+        Failure { status, ..self }
     }
 
     pub fn is_denied(&self) -> bool {

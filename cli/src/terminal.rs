@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{LocalFlags, SpecialCharacterIndices, tcgetattr};
-use nix::unistd::read;
+use nix::unistd::{read, tcgetpgrp};
 use seclude::{RawMode, Terminal, WindowSize};
 use std::io::{ErrorKind, Read, Stdin, Write, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -112,6 +112,12 @@ impl Relay {
             let key = mode.control_chars[SpecialCharacterIndices::VSUSP as usize];
             mode.local_flags.contains(LocalFlags::ISIG) && keys.contains(&key)
         })
+    }
+
+    /// Whether the keys go to the process group that this process leads, as opposed to a job of a
+    /// shell inside.
+    pub fn is_used_by(&self, pid: u32) -> bool {
+        tcgetpgrp(&self.terminal).is_ok_and(|group| group.as_raw().unsigned_abs() == pid)
     }
 
     /// Gives the caller's terminal its usual mode while this program is stopped.

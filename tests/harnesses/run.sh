@@ -70,6 +70,12 @@ wrapper() {
         "$prefix/bin/seclude" run --test -- "$work/port"
     shows "$who: the reason" "skipped: "
     nothing_left "$who: the wrapper"
+    check "$who: the user's name is the same" 0 \
+        sh -c 'test "$(seclude run --test -- id -un)" = "$(id -un)"'
+    # Linux lets root inside map no further root (user_namespaces(7)).
+    nested=0
+    [ "$(id -u)" != 0 ] || nested=77
+    check "$who: a wrapper in a wrapper" $nested seclude run --test -- seclude run --test -- true
 }
 
 ctest() {

@@ -3,8 +3,11 @@
 
 use crate::scratch;
 use nix::unistd::{Uid, geteuid};
+use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::{env, fs, thread};
 
 /// The user id of `nobody`, as which root runs tests a second time. Every Linux has it.
@@ -89,9 +92,23 @@ impl Caller {
     }
 }
 
+/// The programs of this crate that tests start.
+const OF_THIS_CRATE: [&str; 8] =
+    ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"];
+
 /// Runs the body of the test `name` as the present caller. If that is root, then runs it again as
 /// an unprivileged user, in a new process that runs this test alone.
 pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
+    as_each_with(name, &OF_THIS_CRATE, body);
+}
+
+/// Like [`as_each`], for a test of the command `seclude`, which [`seclude`] finds.
+pub fn as_each_at_the_command_line(name: &str, body: impl FnOnce(Caller)) {
+    seclude();
+    as_each_with(name, &["seclude"], body);
+}
+
+fn as_each_with(name: &str, programs: &[&str], body: impl FnOnce(Caller)) {
     if env::var_os(AGAIN).is_some() {
         assert_eq!(Caller::present(), Caller::User);
         return body(Caller::User);
@@ -104,8 +121,7 @@ pub fn as_each(name: &str, body: impl FnOnce(Caller)) {
     // The user may not be able to read the directory that cargo builds in.
     let place = scratch::directory();
     let test = copy(&env::current_exe().expect("/proc/self/exe can be read"), place.path(), "test");
-    for name in ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"]
-    {
+    for name in programs {
         copy(&program(name), place.path(), name);
     }
     let status = Caller::User
@@ -300,6 +316,39 @@ pub fn place() -> Option<PathBuf> {
 /// that uses the library.
 pub fn driver() -> PathBuf {
     program("driver")
+}
+
+/// The command `seclude`. It belongs to another crate, so cargo does not build it with the tests.
+/// The first call builds it beside them. On a machine without cargo it must be there.
+pub fn seclude() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    if env::var_os(PROGRAMS).is_none() {
+        BUILT.get_or_init(build_seclude);
+    }
+    program("seclude")
+}
+
+fn build_seclude() {
+    let driver = driver();
+    let mut places = driver.ancestors().skip(1);
+    let (Some(profile), Some(target)) = (places.next(), places.next()) else {
+        panic!("{} is not in a target directory", driver.display())
+    };
+    // Cargo calls the directory of the profile `dev` `debug`.
+    let name = profile.file_name().unwrap_or_default();
+    let name = if name == "debug" { OsStr::new("dev") } else { name };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "seclude-cli", "--profile"])
+        .arg(name)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status();
+    match status {
+        Ok(status) => assert!(status.success(), "build seclude-cli"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "start cargo: {error}"),
+    }
 }
 
 /// The path of a program of this crate. Cargo builds it in the profile's directory and the tests in

@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// The top-level directories of which the sandbox has its own, or a view of its own.
 const NOT_BOUND: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+/// The files that a sandbox has of its own, unless the policy has an entry at that very path.
+const OWN_FILES: [&str; 3] = ["/etc/passwd", "/etc/group", "/etc/hosts"];
 /// The directories that are private and empty.
 const SCRATCH: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
 
@@ -61,6 +63,9 @@ impl Sandbox {
         }
         for entry in top_level()? {
             sandbox = sandbox.entry(entry);
+        }
+        for own in OWN_FILES {
+            sandbox = sandbox.bind(Bind::new(own, own).writable().optional());
         }
         sandbox = sandbox.bind(Bind::new("/sys", "/sys").optional());
         for place in SCRATCH.map(Path::new) {
