@@ -77,7 +77,7 @@ test-python: ## the wheel: style, types, stubs, tests, every CPython that is her
 	sh python/check.sh $(PUBLIC)/python
 
 test-subprocess: wheel ## CPython's own tests of subprocess through the library's Popen, as an ordinary user
-	$(call say,CPython's tests of subprocess)
+	$(call say,the tests of subprocess that CPython has)
 	$(VENV)/bin/python tests/programs/subprocess_suite.py
 
 abi: ## the exported symbols and types against the committed baseline
