@@ -198,7 +198,8 @@ class Popen(subprocess.Popen[AnyStr]):
             raise
         self.pid = self._child.pid
         self._child_created = True
-        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+        untyped: Any = self
+        untyped._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
     def _start(
         self,

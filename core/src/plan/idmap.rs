@@ -104,33 +104,36 @@ impl Mapping {
     /// `NamespacesDenied` if it cannot.
     fn check_groups(self, policy: &Policy) -> Result<()> {
         let Some(groups) = &policy.groups else { return Ok(()) };
-        let denied = |why: &str| {
-            Error::new(
-                ErrorKind::NamespacesDenied,
-                format!("set the supplementary groups {groups:?}"),
-            )
-            .errno(libc::EPERM)
-            .because(why)
+        let denied = |why: &str, hint: &str| {
+            let action = format!("set the supplementary groups {groups:?}");
+            let error = Error::new(ErrorKind::NamespacesDenied, action).errno(libc::EPERM);
+            Err(error.because(why).hint(hint))
         };
         match self {
             Mapping::Range { gids, .. } => {
-                let mapped = |group: &u32| group.checked_sub(gids.inside).is_some_and(|place| place < gids.count);
-                if groups.iter().all(mapped) {
+                let is_mapped = |group: &u32| {
+                    group.checked_sub(gids.inside).is_some_and(|place| place < gids.count)
+                };
+                if groups.iter().all(is_mapped) {
                     return Ok(());
                 }
-                Err(denied("the caller's user namespace has no group to map them to but the caller's own")
-                    .hint("name the command's own group alone, or map more groups in the caller's user namespace"))
+                denied(
+                    "the caller's user namespace can map no group but the caller's own",
+                    "name the command's own group alone, or map more groups in the caller's user \
+                    namespace",
+                )
             }
             Mapping::Own if groups.is_empty() && no_groups()? => Ok(()),
-            Mapping::Own => Err(denied(
-                "the caller may map no other ids than its own, and the kernel then lets no process change its groups (user_namespaces(7))",
-            )
-            .hint("leave them out, or start as a caller with CAP_SETUID and CAP_SETGID")),
+            Mapping::Own => denied(
+                "the caller may map no other ids than its own, and the kernel then lets no \
+                process change its groups (user_namespaces(7))",
+                "leave them out, or start as a caller with CAP_SETUID and CAP_SETGID",
+            ),
             Mapping::Shared { .. } | Mapping::Joined if groups.is_empty() => Ok(()),
-            Mapping::Shared { .. } | Mapping::Joined => {
-                Err(denied("the sandbox has no user namespace of its own to map them in")
-                    .hint("leave them out, or let the sandbox have a user namespace of its own"))
-            }
+            Mapping::Shared { .. } | Mapping::Joined => denied(
+                "the sandbox has no user namespace of its own to map them in",
+                "leave them out, or let the sandbox have a user namespace of its own",
+            ),
         }
     }
 
