@@ -38,7 +38,7 @@ deaf=a_caller_that_ignores_sigchld
 slow=random_filters_compile_to_what_they_say
 # Tests with threads, and tests of what the caller holds while its command runs, as FOLDER/MODULE.
 both="process/threads callers/lifetime limits/control process/interaction process/capture
-    files/transfer endurance/leaks"
+    files/copies files/transfer endurance/leaks"
 # Tests with one thread, for memory errors only.
 address="isolation/blindness hosts/cgroups hosts/classic isolation/escape isolation/landlock
     hosts/nesting callers/requests"
