@@ -1,4 +1,5 @@
-# What a newcomer types: `make demo` and `make test`. Both install what they need and say what they do.
+# What a newcomer types: `make demo` and `make test`. Both install what they need and say what
+# they do.
 
 CARGO   ?= cargo
 # An unprivileged user must be able to execute it: not one in somebody's home.
@@ -11,13 +12,19 @@ STAGE   := $(PUBLIC)/stage
 BUILD   := target/seclude-capi
 export CARGO PYTHON
 
-table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python SECLUDE_TEST_FACES=rust,c,python
+table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python \
+	SECLUDE_TEST_FACES=rust,c,python
 # Documents whose programs are run: each block of code that is followed by what it prints.
-shown := README.md core/README.md python/README.md $(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
+shown := README.md core/README.md python/README.md \
+	$(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md \
+	notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary test-harnesses programs test-programs test-readme programs-page faults bench docs pictures library program wheel install clean
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
+	abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
+	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
+	library program wheel install clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +37,8 @@ demo: needs wheel library ## build the three faces, then judge honest and hostil
 	$(call say,a notebook: an interpreter that stays alive in a cell until a reset takes all it knew)
 	$(VENV)/bin/python python/examples/notebook.py
 	$(call say,the twin of the judge in C over libseclude)
-	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c $$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
+	cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -o $(PUBLIC)/judge examples-c/judge.c \
+		$$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 
 test: needs lint abi package test-rust test-c test-harnesses test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
@@ -45,7 +53,8 @@ lint: ## formatting and lints, warnings as errors
 	$(call say,formatting and lints of the Rust code)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
-	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=target/fuzz-check $(CARGO) check --quiet --manifest-path fuzz/Cargo.toml
+	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=target/fuzz-check $(CARGO) check --quiet \
+		--manifest-path fuzz/Cargo.toml
 	$(CARGO) test --quiet --package seclude-faces
 	$(CARGO) run --quiet --package seclude-faces -- --check
 
@@ -55,17 +64,21 @@ faces: ## write what C, Python and the documentation repeat of the core's declar
 
 test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
-	$(CARGO) test --quiet --package seclude --package seclude-cli --package seclude-warden --package seclude-wire
-	$(CARGO) test --quiet --package seclude-tests --lib $(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
+	$(CARGO) test --quiet --package seclude --package seclude-cli --package seclude-warden \
+		--package seclude-wire
+	$(CARGO) test --quiet --package seclude-tests --lib \
+		$(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
 	$(call say,the behaviour table through the three faces)
-	cc -std=c11 -Wall -Wextra -Werror -Iinclude -o $(PUBLIC)/driver tests/drivers/driver.c $(STAGE)$(PREFIX)/lib/libseclude.a $$(cat $(BUILD)/native-static-libs)
+	cc -std=c11 -Wall -Wextra -Werror -Iinclude -o $(PUBLIC)/driver tests/drivers/driver.c \
+		$(STAGE)$(PREFIX)/lib/libseclude.a $$(cat $(BUILD)/native-static-libs)
 	$(table) $(CARGO) test --quiet --package seclude-tests --test table
 	$(call say,the same in cells and from a pool; in Rust alone from a template)
 	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
 	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
-	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet --package seclude-tests --test table
+	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet \
+		--package seclude-tests --test table
 
 test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)
@@ -120,26 +133,34 @@ sanitize: ## the Rust tests that can run under AddressSanitizer and ThreadSaniti
 
 soak: ## 10,000 runs in one thread and in 16, 20,000 jobs through a pool, callers killed at 1,000 moments: nothing stays
 	$(call say,soak)
-	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture soak::
-	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test callers -- --nocapture lifetime::a_caller_killed
-	SECLUDE_ROUNDS=20 $(CARGO) test --quiet --package seclude-tests --test lives -- --nocapture cells::a_killed_caller
-	SECLUDE_POOL_JOBS=20000 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture pools::
+	SECLUDE_SOAK_RUNS=10000 $(CARGO) test --quiet --package seclude-tests --test endurance -- \
+		--nocapture soak::
+	SECLUDE_ROUNDS=1000 $(CARGO) test --quiet --package seclude-tests --test callers -- \
+		--nocapture lifetime::a_caller_killed
+	SECLUDE_ROUNDS=20 $(CARGO) test --quiet --package seclude-tests --test lives -- \
+		--nocapture cells::a_killed_caller
+	SECLUDE_POOL_JOBS=20000 $(CARGO) test --quiet --package seclude-tests --test endurance -- \
+		--nocapture pools::
 
 stress: ## stress-ng's stressors inside, 20 seconds each
 	$(call say,stress)
-	SECLUDE_STRESS_SECONDS=20 $(CARGO) test --quiet --package seclude-tests --test endurance -- --nocapture stress::
+	SECLUDE_STRESS_SECONDS=20 $(CARGO) test --quiet --package seclude-tests --test endurance -- \
+		--nocapture stress::
 
 test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon them
 	$(call say,races)
-	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test files -- --nocapture symlinks::a_race_is_not_won
+	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test files -- \
+		--nocapture symlinks::a_race_is_not_won
 
 test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in every mode; ROUNDS=50 for a quick look
 	$(call say,adversaries)
-	SECLUDE_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --quiet --package seclude-tests --test adversary -- --nocapture
+	SECLUDE_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --quiet --package seclude-tests \
+		--test adversary -- --nocapture
 
 test-readme: library wheel ## the programs of README.md and the guides, built and run from the documents' own text; all links
 	$(call say,the programs of README.md and the guides)
-	$(VENV)/bin/python tests/documents/run.py --python $(VENV)/bin/python --library $(STAGE)$(PREFIX) --place $(PUBLIC)/documents $(shown)
+	$(VENV)/bin/python tests/documents/run.py --python $(VENV)/bin/python --library $(STAGE)$(PREFIX) \
+		--place $(PUBLIC)/documents $(shown)
 	$(VENV)/bin/python docs/pictures/nested.py --check
 
 programs: wheel ## a part of test-programs that is quick and needs nothing more
@@ -150,7 +171,8 @@ test-programs: needs wheel ## programs and other people's suites, outside and in
 	$(call say,programs and suites)
 	sh tests/needs-programs.sh $(PUBLIC)/suites
 	$(call say,outside and inside)
-	$(VENV)/bin/python tests/programs/run.py --place $(PUBLIC)/suites --jobs 3 $(if $(ONLY),--only $(ONLY))
+	$(VENV)/bin/python tests/programs/run.py --place $(PUBLIC)/suites --jobs 3 \
+		$(if $(ONLY),--only $(ONLY))
 
 programs-page: ## write docs/programs.md from tests/programs
 	$(PYTHON) tests/programs/run.py --write-page
@@ -163,16 +185,22 @@ bench: needs wheel ## what a run costs, side by side, as ratios, and the targets
 	$(call say,what is compared with)
 	sh tests/needs-bench.sh $(PUBLIC)/peers
 	$(call say,side by side)
-	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin $(if $(ROUNDS),--rounds $(ROUNDS),--write)
+	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin \
+		$(if $(ROUNDS),--rounds $(ROUNDS),--write)
 
 # ---- the documents
 
 docs: ## the pages of docs/ and the Rust API as a site below target/site; a link that leads nowhere is an error
 	$(call say,the site)
-	test -x $(PUBLIC)/sphinx/bin/sphinx-build || { $(PYTHON) -m venv $(PUBLIC)/sphinx && $(PUBLIC)/sphinx/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt; }
+	test -x $(PUBLIC)/sphinx/bin/sphinx-build || { \
+		$(PYTHON) -m venv $(PUBLIC)/sphinx && \
+		$(PUBLIC)/sphinx/bin/pip install --quiet --disable-pip-version-check \
+			--requirement docs/site/requirements.txt; }
 	rm -rf target/site
-	$(PUBLIC)/sphinx/bin/sphinx-build --fail-on-warning --keep-going --quiet -E -d target/site-trees -c docs/site docs target/site
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude --target-dir target/site-api
+	$(PUBLIC)/sphinx/bin/sphinx-build --fail-on-warning --keep-going --quiet -E -d target/site-trees \
+		-c docs/site docs target/site
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude \
+		--target-dir target/site-api
 	cp -R target/site-api/doc target/site/api
 	$(PYTHON) tests/documents/browse.py target/site
 
@@ -198,8 +226,10 @@ wheel: ## build the wheel and install it in an environment of its own
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' rich 'pytest>=8'
 	sh cli/build-program.sh data python/seclude.data
-	cd python && $(VENV)/bin/maturin build --release --quiet --interpreter $(VENV)/bin/python --out $(PUBLIC)/wheel
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PUBLIC)/wheel/seclude-*.whl
+	cd python && $(VENV)/bin/maturin build --release --quiet --interpreter $(VENV)/bin/python \
+		--out $(PUBLIC)/wheel
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
+		$(PUBLIC)/wheel/seclude-*.whl
 	chmod -R a+rX $(PUBLIC)
 
 install: ## install the command, libseclude, its header and the warden below $(DESTDIR)$(PREFIX)

@@ -1,4 +1,5 @@
-/* What the C face's driver tells, in the order and the words of its twins (tests/src/job.rs): errors, ends, usage. */
+/* What the C face's driver tells, in the order and the words of its twins (tests/src/job.rs):
+ * errors, ends, usage. */
 #ifndef TOLD_H
 #define TOLD_H
 
@@ -43,11 +44,13 @@ static void tell_error(seclude_error *error)
     seclude_error_free(error);
 }
 
-/* Every number, times in microseconds, in the order of seclude_outcome; what was not counted is left out. */
+/* Every number, times in microseconds, in the order of seclude_outcome. What was not counted is
+ * left out. */
 static void tell_usage(const seclude_outcome *outcome)
 {
     char text[2048];
-    size_t length = (size_t)snprintf(text, sizeof text, "memory_source=%s", seclude_memory_source_name(outcome->memory_source));
+    const char *source = seclude_memory_source_name(outcome->memory_source);
+    size_t length = (size_t)snprintf(text, sizeof text, "memory_source=%s", source);
     const uint64_t unknown = SECLUDE_UNKNOWN;
     const struct {
         const char *name;
@@ -73,15 +76,21 @@ static void tell_usage(const seclude_outcome *outcome)
         {"stdout_bytes", outcome->stdout_bytes},
         {"stderr_bytes", outcome->stderr_bytes},
         /* faces: end */
-        {"pressure_cpu_some_us", outcome->pressure_known ? outcome->pressure_cpu_some_ns / 1000 : unknown},
-        {"pressure_memory_some_us", outcome->pressure_known ? outcome->pressure_memory_some_ns / 1000 : unknown},
-        {"pressure_memory_full_us", outcome->pressure_known ? outcome->pressure_memory_full_ns / 1000 : unknown},
-        {"pressure_io_some_us", outcome->pressure_known ? outcome->pressure_io_some_ns / 1000 : unknown},
-        {"pressure_io_full_us", outcome->pressure_known ? outcome->pressure_io_full_ns / 1000 : unknown},
+        {"pressure_cpu_some_us",
+         outcome->pressure_known ? outcome->pressure_cpu_some_ns / 1000 : unknown},
+        {"pressure_memory_some_us",
+         outcome->pressure_known ? outcome->pressure_memory_some_ns / 1000 : unknown},
+        {"pressure_memory_full_us",
+         outcome->pressure_known ? outcome->pressure_memory_full_ns / 1000 : unknown},
+        {"pressure_io_some_us",
+         outcome->pressure_known ? outcome->pressure_io_some_ns / 1000 : unknown},
+        {"pressure_io_full_us",
+         outcome->pressure_known ? outcome->pressure_io_full_ns / 1000 : unknown},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].number != unknown)
-            length += (size_t)snprintf(text + length, sizeof text - length, " %s=%" PRIu64, numbers[i].name, numbers[i].number);
+            length += (size_t)snprintf(text + length, sizeof text - length, " %s=%" PRIu64,
+                                       numbers[i].name, numbers[i].number);
     tell_text("usage", text);
 }
 
@@ -95,13 +104,15 @@ static void tell_number(const char *key, int64_t number)
 static void tell_outcome(const seclude_outcome *outcome)
 {
     char text[1024];
-    int has_value = outcome->ended == SECLUDE_ENDED_EXITED || outcome->ended == SECLUDE_ENDED_SIGNALED ||
+    int has_value = outcome->ended == SECLUDE_ENDED_EXITED ||
+                    outcome->ended == SECLUDE_ENDED_SIGNALED ||
                     outcome->ended == SECLUDE_ENDED_WARDEN_LOST;
     int length = snprintf(text, sizeof text, "%s", seclude_ended_name(outcome->ended));
     if (has_value)
         snprintf(text + length, sizeof text - (size_t)length, " %d", outcome->value);
     if (outcome->ended == SECLUDE_ENDED_SYSCALL)
-        snprintf(text + length, sizeof text - (size_t)length, " %s", seclude_syscall_name(outcome->value));
+        snprintf(text + length, sizeof text - (size_t)length, " %s",
+                 seclude_syscall_name(outcome->value));
     tell_text("ended", text);
     tell_number("returncode", outcome->returncode);
     tell_text("message", outcome->text);
@@ -117,7 +128,8 @@ static void tell_outcome(const seclude_outcome *outcome)
     text[0] = 0;
     for (int limit = 0; seclude_limit_name(limit); limit++)
         if (outcome->mechanisms[limit])
-            length += snprintf(text + length, sizeof text - (size_t)length, "%s%s=%s", length ? " " : "", seclude_limit_name(limit),
+            length += snprintf(text + length, sizeof text - (size_t)length, "%s%s=%s",
+                               length ? " " : "", seclude_limit_name(limit),
                                seclude_mechanism_name(outcome->mechanisms[limit]));
     tell_text("limits", text);
     if (outcome->status_known)

@@ -3,11 +3,10 @@
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use seclude::{Bind, Child, Ended, ErrorKind, MiB, Sandbox, Stdio, Transfer};
-use seclude_tests::caller::{Caller, as_each};
+use seclude::{ErrorKind, Transfer};
+use seclude_tests::caller::as_each;
 use seclude_tests::scratch;
 use std::fs::{self, File, Permissions};
-use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
