@@ -74,7 +74,9 @@ test-table: library wheel ## the behaviour table through Rust, C and Python, as 
 	cc -std=c11 -Wall -Wextra -Werror -Iinclude -o $(PUBLIC)/driver tests/drivers/driver.c \
 		$(STAGE)$(PREFIX)/lib/libseclude.a $$(cat $(BUILD)/native-static-libs)
 	$(table) $(CARGO) test --quiet --package seclude-tests --test table
-	$(call say,the same in cells and from a pool; in Rust alone from a template)
+	$(call say,the pictures and the batches of the command line and of Python)
+	$(table) $(CARGO) test --quiet --package seclude-tests --test cli -- python_
+	$(call say,the table in cells and from a pool; in Rust alone from a template)
 	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
 	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
 	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet \

@@ -3,6 +3,7 @@
 
 use crate::ground::{
     Person, Ran, await_asleep, code, each, ended, leader, mark, ran_with, run, seclude, signal,
+    start,
 };
 use nix::sys::signal::Signal;
 use seclude_tests::census::survivors;
@@ -190,8 +191,7 @@ fn no_more_is_read_than_is_run() {
     each("no_more_is_read_than_is_run", |_| {
         let mark = mark();
         let mut command = leader(&["batch", "-", "--workers", "2"]);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let mut input = child.stdin.take().expect("it is piped");
         let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
         // Answers come while the input is open.

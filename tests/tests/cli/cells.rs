@@ -1,14 +1,15 @@
 //! `seclude cells`: from opening a cell to its end.
 
 use crate::ground::{
-    Ran, await_asleep, await_that, code, each, ended, leader, mark, ran, seclude, signal,
+    Ran, Started, await_asleep, await_that, code, each, ended, leader, mark, ran, seclude, signal,
+    start,
 };
 use nix::sys::signal::Signal;
 use seclude_tests::census::survivors;
 use seclude_tests::scratch;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -22,12 +23,12 @@ impl Cells<'_> {
     }
 
     /// Opens a cell, and waits until it is there.
-    fn open(&self, name: &str, options: &[&str]) -> Child {
+    fn open(&self, name: &str, options: &[&str]) -> Started {
         let words: Vec<&str> =
             [&["cells", "open", name], options].into_iter().flatten().copied().collect();
         let mut command = leader(&words);
         command.env("SECLUDE_CELLS", self.0).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
+        let mut child = start(&mut command);
         let mut line = String::new();
         let output = child.stdout.take().expect("it is piped");
         BufReader::new(output).read_line(&mut line).expect("it prints a line");
@@ -88,7 +89,7 @@ fn closing_a_cell_ends_what_runs_in_it() {
         let mut cell = cells.open("it", &[]);
         let mark = mark();
         let mut command = leader(&["cells", "exec", "it", "--", "sleep", "1000", &mark]);
-        let mut running = command.env("SECLUDE_CELLS", &path).spawn().expect("it starts");
+        let mut running = start(command.env("SECLUDE_CELLS", &path));
         await_asleep(&mark, 1);
         for verb in ["freeze", "thaw", "kill"] {
             let ran = cells.run(&[verb, "it"]);
@@ -116,7 +117,7 @@ fn a_killed_owner_takes_its_cell_along() {
         let mut cell = cells.open("lost", &[]);
         let mark = mark();
         let mut command = leader(&["cells", "exec", "lost", "--", "sleep", "1000", &mark]);
-        let mut running = command.env("SECLUDE_CELLS", &path).spawn().expect("it starts");
+        let mut running = start(command.env("SECLUDE_CELLS", &path));
         await_asleep(&mark, 1);
         signal(cell.id() as i32, Signal::SIGKILL);
         ended(&mut cell);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -56,7 +57,7 @@ pub fn ran_with(command: &mut Command, input: &[u8]) -> Ran {
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command.spawn().expect("it starts");
+    let mut child = start(command);
     let stdin = child.stdin.take();
     let mut streams: (Vec<u8>, Vec<u8>) = Default::default();
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
@@ -99,20 +100,48 @@ pub fn leader(arguments: &[&str]) -> Command {
     command
 }
 
-/// Waits for the end of a process. One that takes too long is killed, and fails the test.
+/// A process that ends with its owner, so that a failed test leaves nothing behind.
+pub struct Started(Child);
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // The id of a process that has been waited for may be another's.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // It may lead a group.
+            let _ = kill(Pid::from_raw(-(self.0.id() as i32)), Signal::SIGKILL);
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// Starts a command.
+pub fn start(command: &mut Command) -> Started {
+    Started(command.spawn().expect("it starts"))
+}
+
+/// Waits for the end of a process. One that takes too long fails the test.
 pub fn ended(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + here(PATIENCE);
     loop {
         if let Some(status) = child.try_wait().expect("it is ours") {
             return status;
         }
-        if Instant::now() > end {
-            // It may lead a group.
-            let _ = kill(Pid::from_raw(-(child.id() as i32)), Signal::SIGKILL);
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("process {} did not end", child.id());
-        }
+        assert!(Instant::now() < end, "process {} did not end", child.id());
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -170,7 +199,7 @@ pub struct Person {
 
 impl Person {
     /// Starts `command` in a session of its own on a new terminal of this size.
-    pub fn at(command: &Command, rows: u16, columns: u16) -> (Person, Child) {
+    pub fn at(command: &Command, rows: u16, columns: u16) -> (Person, Started) {
         // A descriptor of this side in a program would keep the terminal from hanging up.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let keyboard = posix_openpt(flags).expect("a terminal");
@@ -190,7 +219,7 @@ impl Person {
         starter.arg("--ctty").arg(command.get_program()).args(command.get_args());
         starter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         starter.stdin(open()).stdout(open()).stderr(open());
-        let child = starter.spawn().expect("setsid (util-linux) is there");
+        let child = start(&mut starter);
         (Person { keyboard, seen: String::new() }, child)
     }
 

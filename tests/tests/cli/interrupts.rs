@@ -1,26 +1,27 @@
 //! Signals without a terminal of the program's own: Ctrl-C, Ctrl-Z and a supervisor's signals.
 
 use crate::ground::{
-    await_asleep, await_that, code, each, ended, leader, line, mark, ran, signal, state,
+    Started, await_asleep, await_that, code, each, ended, leader, line, mark, ran, signal, start,
+    state,
 };
 use nix::sys::signal::Signal;
 use seclude_tests::census::{marked, survivors};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Starts a program of three processes in one group, which have `mark` in their arguments, and
 /// waits until it has printed a line.
-fn started(options: &[&str], script: &str, mark: &str) -> Child {
+fn started(options: &[&str], script: &str, mark: &str) -> Started {
     let words: Vec<&str> = [&["run"], options, &["--", "sh", "-c", script, mark]]
         .into_iter()
         .flatten()
         .copied()
         .collect();
-    let mut child = leader(&words).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child = start(leader(&words).stdout(Stdio::piped()));
     let mut first = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
     output.read_line(&mut first).expect("it prints a line");
@@ -56,7 +57,7 @@ fn a_loop_of_a_shell_stops_at_an_interrupt() {
         let run = format!("seclude run -- sh -c 'sleep 1000 $0; :' {mark}");
         let mut command = line(&format!("while :; do {run}; echo again; done"));
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child = start(command.stdout(Stdio::piped()));
         await_asleep(&mark, 1);
         signal(-(child.id() as i32), Signal::SIGINT);
         assert_eq!(ended(&mut child).signal(), Some(Signal::SIGINT as i32));
@@ -91,7 +92,7 @@ fn an_ignored_signal_stays_ignored() {
         let text = format!("trap '' HUP; seclude run -- sh -c 'sleep 1000 $0; :' {mark}");
         let mut command = line(&text);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().expect("it starts");
+        let mut child = start(&mut command);
         await_asleep(&mark, 1);
         signal(-(child.id() as i32), Signal::SIGHUP);
         std::thread::sleep(Duration::from_millis(300));
@@ -137,7 +138,7 @@ fn nothing_is_left_when_seclude_is_killed() {
                 .flatten()
                 .copied()
                 .collect();
-            let mut child = leader(&words).stdout(Stdio::null()).spawn().expect("it starts");
+            let mut child = start(leader(&words).stdout(Stdio::null()));
             await_asleep(&mark, 2);
             signal(child.id() as i32, Signal::SIGKILL);
             ended(&mut child);

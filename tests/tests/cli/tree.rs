@@ -1,11 +1,12 @@
 //! `seclude tree`: the picture of a live sandbox, with hostile names.
 
-use crate::ground::{Person, Ran, code, each, ended, leader, mark, ran, run, seclude, signal};
-use nix::sys::signal::Signal;
+use crate::ground::{
+    Person, Ran, Started, code, each, ended, leader, mark, ran, run, seclude, start,
+};
 use seclude_tests::census::{await_marked, marked};
 use seclude_tests::scratch;
 use std::fs;
-use std::process::{Child, Command};
+use std::process::Command;
 
 /// Markup, a terminal escape, a newline and a direction mark, as a word of Python.
 const HOSTILE: &str = r#"'<&"\x1b[2J\n\u202e\\'"#;
@@ -14,7 +15,7 @@ const SHOWN: &str = r#"<&"\x1b[2J\n\u202e\\"#;
 
 /// A program in a sandbox with a hostile name. Ends when dropped.
 struct Hostile {
-    seclude: Child,
+    seclude: Started,
     pid: u32,
 }
 
@@ -26,7 +27,7 @@ impl Hostile {
              open('/tmp/ready', 'w')\ntime.sleep(1000)"
         );
         let words = ["run", "--hostname", "of-tree", "--", "python3", "-c", &script, &mark];
-        let seclude = leader(&words).spawn().expect("it starts");
+        let seclude = start(&mut leader(&words));
         let is_named = |pid: &u32| {
             fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with(b"<&"))
         };
@@ -38,13 +39,6 @@ impl Hostile {
 
     fn id(&self) -> String {
         self.seclude.id().to_string()
-    }
-}
-
-impl Drop for Hostile {
-    fn drop(&mut self) {
-        signal(self.seclude.id() as i32, Signal::SIGKILL);
-        ended(&mut self.seclude);
     }
 }
 
