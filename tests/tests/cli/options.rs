@@ -155,6 +155,11 @@ const ROWS: &[Row] = &[
     row("cwd", &["--cwd", "/usr/lib"], &["pwd"], Text("/usr/lib")),
     row("arg0", &["--arg0", "renamed"], &["cat", "/proc/self/cmdline"], Text("renamed\0")),
     row("fd", &["--fd", "7"], &["sh", "-c", "cat <&7"], Text("the contents")),
+    row("umask", &["--umask", "017"], &["sh", "-c", "umask"], Text("0017")),
+    // Only root may set groups. For others the error names them.
+    row("groups", &["--groups", "4242,4343"], &["id", "-G"], Text("4343")),
+    row("ignore-signal", &["--ignore-signal", "USR1"],
+        &["sh", "-c", "kill -USR1 $$; echo lives"], Text("lives")),
     row("tty", &["--tty", "always"], TRUE, Text("the standard input is none")),
     row("json", &["--json"], &["echo", "collected"], Text("\"stdout\":\"collected\\n\"")),
     row("report", &["--report", "{DIR}/report"], TRUE, Outcome(|told| told["ended"] == "exited")),
