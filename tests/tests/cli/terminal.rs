@@ -160,6 +160,9 @@ fn jobs_of_a_shell_inside_are_its_own() {
         person.sees("in> ");
         person.types("fg\r");
         person.sees("cat\r\n");
+        // The shell shows the name before it gives the terminal away.
+        person.types("more\r");
+        person.sees("more\r\nmore\r\n");
         person.types("\x03");
         person.sees("in> ");
         person.types("echo pid $$; exit 8\r");
