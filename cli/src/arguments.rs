@@ -156,17 +156,10 @@ fn cells(command: Command) -> Command {
             with_policy(Command::new("open").arg(name()))
                 .about("Open a cell, and keep it until this program ends"),
         )
-        // Programs of `exec` descend from the program that runs them, not from the cell's warden.
-        .subcommand(
-            Command::new("freeze")
-                .about("Stop the processes of a cell, except those of exec")
-                .arg(name()),
-        )
+        .subcommand(Command::new("freeze").about("Stop the processes of a cell").arg(name()))
         .subcommand(Command::new("thaw").about("Let the processes of a cell continue").arg(name()))
         .subcommand(
-            Command::new("kill")
-                .about("Kill the processes of a cell, except those of exec; keep the cell")
-                .arg(name()),
+            Command::new("kill").about("Kill the processes of a cell; keep the cell").arg(name()),
         )
         .subcommand(Command::new("close").about("End a cell and all it holds").arg(name()))
 }

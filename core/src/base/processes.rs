@@ -162,18 +162,31 @@ pub fn lives_below(root: i32) -> Option<bool> {
     Some(below(root).ok()?.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
 }
 
+/// The descendants of `root`.
+fn descendants(root: i32) -> Result<Vec<Process>> {
+    below(root).map(|list| list.into_iter().skip(1).collect())
+}
+
 /// Kills every descendant of `root`.
+pub fn kill_below(root: i32) {
+    kill(|| descendants(root));
+}
+
+const ROUNDS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Kills every process that `list` finds.
 ///
 /// All of them are stopped first, because a process that keeps forking would outrun the scan. The
 /// number of rounds is bounded, because a process in uninterruptible sleep does not stop.
-pub fn kill_below(root: i32) {
-    if stop_below(root).is_err() {
+pub fn kill(list: impl Fn() -> Result<Vec<Process>>) {
+    if stop(&list).is_err() {
         return;
     }
     for _ in 0..ROUNDS {
-        let Ok(list) = below(root) else { return };
+        let Ok(found) = list() else { return };
         let living: Vec<&Process> =
-            list.iter().skip(1).filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
+            found.iter().filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
         if living.is_empty() {
             return;
         }
@@ -182,20 +195,17 @@ pub fn kill_below(root: i32) {
     }
 }
 
-const ROUNDS: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(2);
-
-/// Stops every descendant of `root` (SIGSTOP). Returns whether a scan has seen all of them stopped.
+/// Stops every process that `list` finds (SIGSTOP). Returns whether a scan has seen all of them
+/// stopped.
 ///
 /// # Errors
 ///
-/// If the caller's `/proc` cannot be read.
-pub fn stop_below(root: i32) -> Result<bool> {
+/// The error of `list`.
+pub fn stop(list: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
     for _ in 0..ROUNDS {
-        let list = below(root)?;
-        let running: Vec<&Process> = list
+        let found = list()?;
+        let running: Vec<&Process> = found
             .iter()
-            .skip(1)
             .filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X'))
             .collect();
         if running.is_empty() {
@@ -206,14 +216,9 @@ pub fn stop_below(root: i32) -> Result<bool> {
     Ok(false)
 }
 
-/// Continues every descendant of `root` (SIGCONT).
-///
-/// # Errors
-///
-/// If the caller's `/proc` cannot be read.
-pub fn continue_below(root: i32) -> Result<()> {
-    below(root)?.iter().skip(1).for_each(|process| signal(process, libc::SIGCONT));
-    Ok(())
+/// Continues these processes (SIGCONT).
+pub fn resume(list: &[Process]) {
+    list.iter().for_each(|process| signal(process, libc::SIGCONT));
 }
 
 /// Sends a signal to a process that a scan has found.

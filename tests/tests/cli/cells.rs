@@ -2,9 +2,10 @@
 
 use crate::ground::{
     Ran, Started, await_asleep, await_that, code, each, ended, leader, mark, ran, seclude, signal,
-    start,
+    start, state,
 };
 use nix::sys::signal::Signal;
+use seclude_tests::caller::Caller;
 use seclude_tests::census::survivors;
 use seclude_tests::scratch;
 use std::io::{BufRead, BufReader};
@@ -82,7 +83,7 @@ fn a_cell_lives_until_it_is_closed() {
 
 #[test]
 fn closing_a_cell_ends_what_runs_in_it() {
-    each("closing_a_cell_ends_what_runs_in_it", |_| {
+    each("closing_a_cell_ends_what_runs_in_it", |caller| {
         let place = scratch::directory();
         let path = place.path().join("cells");
         let cells = Cells(&path);
@@ -90,17 +91,33 @@ fn closing_a_cell_ends_what_runs_in_it() {
         let mark = mark();
         let mut command = leader(&["cells", "exec", "it", "--", "sleep", "1000", &mark]);
         let mut running = start(command.env("SECLUDE_CELLS", &path));
-        await_asleep(&mark, 1);
-        for verb in ["freeze", "thaw", "kill"] {
+        await_asleep(&mark, 2);
+        // The cell's warden, the command, and for root that of the command.
+        let count = if caller == Caller::Root { " 3" } else { " 2" };
+        assert!(cells.run(&["list"]).out.trim_end().ends_with(count));
+        let act = |verb: &str| {
             let ran = cells.run(&[verb, "it"]);
             assert_eq!((ran.code, &*ran.out, &*ran.err), (0, "", ""), "{verb}");
             // The cell itself goes on.
             assert!(cells.run(&["list"]).out.starts_with("it "));
-        }
+        };
+        // `cells exec` has the same words among its arguments.
+        let is_sleep = |pid: &u32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+        };
+        let program = *await_asleep(&mark, 2).iter().find(|pid| is_sleep(pid)).expect("it runs");
+        act("freeze");
+        assert_eq!(state(program), 'T');
+        act("thaw");
+        await_that("it goes on", || state(program) != 'T');
+        act("kill");
+        assert_eq!(code(ended(&mut running)), 128 + Signal::SIGKILL as i32);
         assert_eq!(cells.run(&["exec", "it", "--", "true"]).code, 0);
+        let mut again = start(command.env("SECLUDE_CELLS", &path));
+        await_asleep(&mark, 2);
         assert_eq!(cells.run(&["close", "it"]).code, 0);
         assert_eq!(code(ended(&mut cell)), 0);
-        assert_ne!(code(ended(&mut running)), 0);
+        assert_ne!(code(ended(&mut again)), 0);
         assert_eq!(survivors(&mark, GRACE), [] as [u32; 0]);
         for verb in ["freeze", "thaw", "kill", "close"] {
             assert_eq!(cells.run(&[verb, "it"]).code, 125, "{verb}");

@@ -5,10 +5,15 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes::{self, Process};
 use crate::base::sys;
 use crate::host::namespace::gone;
+use crate::wire::plan::guard::LAST_RESERVED;
+use std::collections::BTreeSet;
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 
 impl NamedCell {
-    /// Every process inside, the warden first: its ids inside and outside, parent, command, user.
+    /// Every process inside, each after its parent: its ids inside and outside, parent, command,
+    /// user. Wardens of commands that have entered the cell are left out where the caller may not
+    /// look at them.
     ///
     /// # Errors
     ///
@@ -16,7 +21,7 @@ impl NamedCell {
     /// read.
     pub fn processes(&self) -> Result<Vec<Process>> {
         self.warden()?;
-        processes::below(self.root())
+        self.inside()
     }
 
     /// Stops every process inside (SIGSTOP) until [`NamedCell::thaw`]. Wall times keep running.
@@ -30,7 +35,7 @@ impl NamedCell {
     /// faster than they can be stopped, or one does not stop because it waits for a device.
     pub fn freeze(&self) -> Result<()> {
         self.warden()?;
-        if processes::stop_below(self.root())? {
+        if processes::stop(|| self.payload())? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Setup, format!("stop the processes of the cell {}", self.name()))
@@ -47,7 +52,8 @@ impl NamedCell {
     /// As for [`NamedCell::processes`].
     pub fn thaw(&self) -> Result<()> {
         self.warden()?;
-        processes::continue_below(self.root())
+        processes::resume(&self.payload()?);
+        Ok(())
     }
 
     /// Kills every process inside. The cell stays, with its files.
@@ -60,7 +66,7 @@ impl NamedCell {
     /// As for [`NamedCell::processes`].
     pub fn kill_all(&self) -> Result<()> {
         self.warden()?;
-        processes::kill_below(self.root());
+        processes::kill(|| self.payload());
         Ok(())
     }
 
@@ -73,13 +79,44 @@ impl NamedCell {
     pub fn close(&self) -> Result<()> {
         let warden = self.warden()?;
         // Where the process tree is shared, the kernel does not end it with the warden.
-        processes::kill_below(self.root());
+        processes::kill(|| self.payload());
         sys::pidfd_send_signal(warden.as_fd(), libc::SIGKILL)
             .map_err(|error| Error::io(format!("end the cell {}", self.name()), error))
     }
 
-    fn root(&self) -> i32 {
-        self.pid().cast_signed()
+    /// Every process in the cell's pid namespace and in those below it.
+    ///
+    /// Commands that have entered the cell descend from a process outside, not from the cell's
+    /// warden. So the namespace decides, and for processes of nested namespaces their parent.
+    fn inside(&self) -> Result<Vec<Process>> {
+        let tree = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let cells = tree(self.pid());
+        // With a shared pid namespace, the others in it are not the cell's.
+        if cells.is_none() || cells == tree(std::process::id()) {
+            return processes::below(self.pid().cast_signed());
+        }
+        let mut known = BTreeSet::new();
+        let mut list = processes::all()?;
+        list.retain(|process| {
+            let inside = known.contains(&process.parent) || tree(process.pid) == cells;
+            inside && known.insert(process.pid)
+        });
+        Ok(list)
+    }
+
+    /// The processes inside without the wardens.
+    fn payload(&self) -> Result<Vec<Process>> {
+        let mut list = self.inside()?;
+        // The warden has one id for each namespace down to the cell's.
+        let own = list.iter().find(|process| process.pid == self.pid());
+        let depth = own.map_or(1, |warden| warden.pids.len());
+        let is_warden = |process: &Process| {
+            let inside = process.pids.get(depth - 1);
+            process.pid == self.pid()
+                || process.pids.len() == depth && inside.is_some_and(|id| *id <= LAST_RESERVED)
+        };
+        list.retain(|process| !is_warden(process));
+        Ok(list)
     }
 
     /// A descriptor of the warden's process, checked to be the warden and alive.
