@@ -25,8 +25,6 @@ from .channel import Outer
 
 _OWN = ("/tmp", "/run", "/dev/shm")
 """The directories that are private and empty in a sandbox for tests."""
-_USERS = ("/etc/passwd", "/etc/group", "/etc/hosts")
-"""A sandbox has its own, which know one user. A test may look for others, or start sandboxes."""
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP", "XDG_RUNTIME_DIR", "PYTEST_DEBUG_TEMPROOT")
 _GRACE = (signal.SIGABRT, 1)
 """At the end of its wall time a test gets SIGABRT, at which `faulthandler` shows where it hangs."""
@@ -72,7 +70,6 @@ def sandbox(policy: Mapping[str, Any], needed: Iterable[str | os.PathLike[str]] 
         changes.setdefault("wall_time_grace", _GRACE)
     changes["files"] = [
         *_with(entries, _directories(needed)),
-        *({"bind": path, "optional": True} for path in _USERS),
         *(policy.get("files") or ()),
     ]
     return base.replace(**cast("Policy", changes))
