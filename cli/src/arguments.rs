@@ -51,7 +51,9 @@ pub fn form(setting: &Setting) -> Form {
         ("size" | "time", _) => Form::Quantity,
         ("fraction", _) => Form::Fraction,
         ("flag", _) | (_, "empty_root" | "terminals" | "landlock") => Form::Flag,
-        (_, "share" | "unshare" | "etc" | "require" | "best_effort") => Form::Words,
+        (_, "share" | "unshare" | "capabilities" | "etc" | "require" | "best_effort") => {
+            Form::Words
+        }
         (_, "tcp_bind" | "tcp_connect" | "cpu_set") => Form::Numbers,
         (_, "seccomp") => Form::Filter,
         (_, "seccomp_bpf") => Form::Contents,
@@ -308,7 +310,7 @@ fn option(setting: &Setting) -> Arg {
 fn entry(kind: &EntryKind) -> Arg {
     let (help, long_help) = documentation(kind.doc);
     Arg::new(kind.key)
-        .long(kind.key)
+        .long(kind.key.replace('_', "-"))
         .value_name(crate::entries::syntax(kind))
         .value_parser(value_parser!(OsString))
         .action(ArgAction::Append)
@@ -398,7 +400,8 @@ mod tests {
         }
         for kind in ENTRIES {
             assert!(
-                run.get_arguments().any(|arg| arg.get_long() == Some(kind.key)),
+                run.get_arguments()
+                    .any(|arg| arg.get_long() == Some(kind.key.replace('_', "-").as_str())),
                 "{}",
                 kind.key
             );

@@ -69,6 +69,13 @@ static void every_setter_is_taken(void)
     seclude_sandbox_dir(sandbox, "/dir", 0700);
     seclude_sandbox_symlink(sandbox, "target", "/link");
     seclude_sandbox_mqueue(sandbox, "/dev/mqueue");
+    seclude_sandbox_exact_files(sandbox);
+    seclude_sandbox_proc(sandbox, "/second-proc");
+    seclude_sandbox_dev(sandbox, "/second-dev");
+    seclude_sandbox_read_only(sandbox, "/locked");
+    seclude_sandbox_chmod(sandbox, "/changed", 0711);
+    seclude_sandbox_bound_file(sandbox, "/mounted", "a", 1, 0400, 1);
+    seclude_sandbox_capabilities(sandbox, 1 << 12);
     seclude_sandbox_file(sandbox, "/file", "a\0b", 3, 0600);
     seclude_sandbox_file(sandbox, "/nothing", NULL, 0, 0644);
     seclude_sandbox_nested(sandbox);
@@ -87,6 +94,8 @@ static void every_setter_is_taken(void)
         "net", "cgroup", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
         "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
         "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "mqueue",
+        "exact_files", "/second-proc", "/second-dev", "/locked", "/changed", "0711", "/mounted",
+        "bound", "0400", "net_admin",
         "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5",
         "/usr/libexec/seclude/warden",
     };
@@ -309,6 +318,13 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_dir(NULL, NULL, 0);
     seclude_sandbox_symlink(NULL, NULL, NULL);
     seclude_sandbox_mqueue(NULL, NULL);
+    seclude_sandbox_exact_files(NULL);
+    seclude_sandbox_proc(NULL, NULL);
+    seclude_sandbox_dev(NULL, NULL);
+    seclude_sandbox_read_only(NULL, NULL);
+    seclude_sandbox_chmod(NULL, NULL, 0);
+    seclude_sandbox_bound_file(NULL, NULL, NULL, 0, 0, 0);
+    seclude_sandbox_capabilities(NULL, 0);
     seclude_sandbox_file(NULL, NULL, NULL, 0, 0);
     seclude_sandbox_nested(NULL);
     seclude_sandbox_rlimit(NULL, RLIMIT_CPU, 1, 1);
@@ -340,6 +356,13 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_symlink(object, NULL, "/a"));
     STICKS(seclude_sandbox_symlink(object, "a", NULL));
     STICKS(seclude_sandbox_mqueue(object, NULL));
+    STICKS(seclude_sandbox_proc(object, NULL));
+    STICKS(seclude_sandbox_dev(object, NULL));
+    STICKS(seclude_sandbox_read_only(object, NULL));
+    STICKS(seclude_sandbox_chmod(object, NULL, 0));
+    STICKS(seclude_sandbox_bound_file(object, NULL, "a", 1, 0, 0));
+    STICKS(seclude_sandbox_bound_file(object, "/a", NULL, 1, 0, 0));
+    STICKS(seclude_sandbox_capabilities(object, UINT64_MAX));
     STICKS(seclude_sandbox_file(object, NULL, "a", 1, 0));
     STICKS(seclude_sandbox_file(object, "/a", NULL, 1, 0));
     STICKS(seclude_sandbox_warden(object, NULL));

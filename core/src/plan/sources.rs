@@ -66,7 +66,9 @@ impl Builder {
             sources.proc =
                 Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
         }
-        for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
+        let needs_devices = !policy.exact_files || policy.has_own_devices();
+        let devices = devices(policy).filter(|_| needs_devices);
+        for (index, &(path, _, major, minor)) in devices.enumerate() {
             self.push(
                 Step::Device { path, major, minor },
                 format!("open the device {}", path.to_string_lossy()),

@@ -68,7 +68,7 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
 /// Remounts the mount with the root `mounted` and all mounts below it, as mountinfo lists them
 /// (proc_pid_mountinfo(5)).
 fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
-    let top = mount_id(mounted)?;
+    let top = mount_id(mounted.number())?;
     let mut ids = Pages::new(1 << 16, false)?;
     let ids = ids.words();
     let (mut known, mut prefix) = (0, Path::empty());
@@ -104,6 +104,21 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
     if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
 }
 
+/// Makes one mount read-only, and keeps its other attributes.
+pub fn make_read_only(root: &Fd) -> Result<()> {
+    let id = mount_id(root.number())?;
+    let mut lines = Lines::open(c"/proc/self/mountinfo")?;
+    while let Some(line) = lines.next()? {
+        let mut fields = line.split(|&byte| byte == b' ');
+        if fields.next().and_then(decimal) == Some(id) {
+            let kept = present(fields.nth(4).unwrap_or_default());
+            let target = ShortText::of_descriptor(root.number());
+            return remount(target.as_c_str(), attribute::READ_ONLY | kept);
+        }
+    }
+    Err(Errno::EPROTO)
+}
+
 pub fn remount(target: &CStr, attributes: u64) -> Result<()> {
     sys::mount(None, target, None, MS_REMOUNT | MS_BIND | (attributes & SAME_BITS), None)
 }
@@ -124,11 +139,11 @@ fn present(options: &[u8]) -> u64 {
 
 /// The id of the mount that a descriptor is on. It comes from statx(2), or before Linux 5.8 from
 /// fdinfo (proc_pid_fdinfo(5)). Before 5.14, a process that is not dumpable may not read fdinfo.
-fn mount_id(fd: &Fd) -> Result<usize> {
-    if let Some(mount) = sys::status(fd.number(), c"")?.mount {
+pub fn mount_id(number: i32) -> Result<usize> {
+    if let Some(mount) = sys::status(number, c"")?.mount {
         return Ok(mount as usize);
     }
-    let path = ShortText::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
+    let path = ShortText::numbered(b"/proc/self/fdinfo/", number as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
         if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {
