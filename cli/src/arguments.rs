@@ -114,6 +114,7 @@ pub fn command() -> Command {
                 .arg(flag("json").help("In JSON, for programs")),
         )
         .subcommand(learn())
+        .subcommand(bwrap())
         .subcommand(cells())
         .subcommand(
             Command::new("completions").about("Print the completions of a shell").arg(
@@ -189,6 +190,20 @@ fn learn() -> Command {
                 .help("Where to write the policy, in TOML; standard error if not given"),
         )
         .arg(flag("paths").help("List the paths that the program names, too"))
+}
+
+fn bwrap() -> Command {
+    Command::new("bwrap")
+        .about("Run a program with the options of bubblewrap")
+        .disable_help_flag(true)
+        .arg(
+            Arg::new("OPTIONS")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(value_parser!(OsString))
+                .help("Its options, the program and its arguments: see seclude bwrap --help"),
+        )
 }
 
 fn cells() -> Command {

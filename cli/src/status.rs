@@ -65,6 +65,10 @@ impl Failure {
         Failure { message: format!("skipped: {}", self.message), status: SKIPPED, ..self }
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn is_denied(&self) -> bool {
         self.denied
     }
