@@ -18,7 +18,8 @@ impl Builder {
         self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
         if policy.exact_files {
             // It holds what the entries say, of which the policy alone knows the size.
-            let step = Step::Root { size: 0, inodes: 0, anywhere: true };
+            let size = size_of_memory(policy);
+            let step = Step::Root { size, inodes: 0, anywhere: true };
             self.push(step, "mount a tmpfs as the new root");
             return self.entries(policy, sources, |_| true);
         }
@@ -190,7 +191,8 @@ impl Builder {
             c_string(&at.join(name.strip_prefix("/dev").unwrap_or(name)))
         };
         let (top, attributes) = (c_string(at)?, attribute::NO_SUID | attribute::NO_DEV);
-        let step = Step::Tmpfs { at: &top, size: 0, inodes: 0, mode: 0o755, attributes };
+        let size = size_of_memory(policy);
+        let step = Step::Tmpfs { at: &top, size, inodes: 0, mode: 0o755, attributes };
         self.push_at(step, format!("mount a tmpfs on {}", at.display()), at);
         for (index, (_, place, _, _)) in super::devices(policy).enumerate() {
             let place = inside(place)?;
@@ -387,6 +389,12 @@ impl Builder {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
     }
+}
+
+/// The size of a tmpfs that is not the policy's own: that of the limit on memory, which does not
+/// count files in memory where it is sampled. 0 means the kernel's default.
+fn size_of_memory(policy: &Policy) -> u64 {
+    policy.limits.memory.map_or(0, |limit| limit.max(4096))
 }
 
 /// The error for a plan that contradicts itself because of a bug in this library.
