@@ -2,13 +2,14 @@
 //! `bwrap`.
 //!
 //! Every option is exact, or it is an error with a reason: none is ignored. `table` declares them
-//! all. `asked` collects what the command line asks for, `layout` knows what is visible where,
+//! all, and `reading` reads a command line. `asked` collects what the command line asks for, `layout` knows what is visible where,
 //! `policy` makes a sandbox of it, and `start` runs the program. docs/bwrap.md is the reference.
 
 mod asked;
 mod descriptors;
 mod layout;
 mod policy;
+mod reading;
 mod start;
 mod table;
 
@@ -55,17 +56,17 @@ pub fn is_meant(name: &OsStr) -> bool {
 /// Runs the command line without the program's own name, which is for messages.
 pub fn main(name: &OsStr, arguments: Vec<OsString>) -> ExitCode {
     let mut asked = Asked::default();
-    let read = table::read(&mut asked, arguments).and_then(|()| asked.know_itself(name));
+    let read = reading::read(&mut asked, arguments).and_then(|()| asked.know_itself(name));
     let prefixed = asked.level_prefix;
     let done = match read {
-        Ok(()) if asked.help => return shown(&table::help(&name.to_string_lossy())),
+        Ok(()) if asked.help => return shown(&reading::help(&name.to_string_lossy())),
         Ok(()) if asked.version => {
             let own = env!("CARGO_PKG_VERSION");
             return shown(&format!("bubblewrap {VERSION}\nThe front of seclude {own}.\n"));
         }
         Ok(()) if asked.command.is_empty() => {
             say(prefixed, Severity::Error, "no program is given");
-            eprint!("{}", table::help(&name.to_string_lossy()));
+            eprint!("{}", reading::help(&name.to_string_lossy()));
             return ExitCode::from(FAILED);
         }
         Ok(()) => {

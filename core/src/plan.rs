@@ -6,6 +6,7 @@
 
 pub mod copy;
 mod defaults;
+mod devices;
 mod files;
 mod identity;
 pub mod idmap;
@@ -275,7 +276,7 @@ impl Builder {
 }
 
 /// The device nodes that are visible in the sandbox.
-fn devices(
+fn device_nodes(
     policy: &Policy,
 ) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
     profile::DEVICES.iter().chain(policy.has_terminals().then_some(&profile::TERMINAL))

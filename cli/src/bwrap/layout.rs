@@ -76,7 +76,7 @@ mod tests {
     fn operations(line: &str) -> Vec<Operation> {
         let mut asked = Asked::default();
         let words = line.split_whitespace().map(OsString::from).collect();
-        super::super::table::read(&mut asked, words).unwrap();
+        super::super::reading::read(&mut asked, words).unwrap();
         asked.operations
     }
 

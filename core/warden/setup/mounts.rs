@@ -12,10 +12,12 @@ use core::ffi::CStr;
 
 mod attach;
 mod cover;
+mod files;
 mod known;
 mod sources;
 
 use attach::{Attach, Options};
+use files::new_file;
 use known::Known;
 pub use sources::is_automount_out_of_reach;
 
@@ -181,88 +183,15 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
-        let made = match self.parent_of(spot) {
-            Err(Errno::ENOENT) => {
-                self.make_behind_links(spot, false, |parent, name| sys::symlink(to, parent, name))
-            }
-            parent => sys::symlink(to, parent?, spot.name),
-        };
-        match made {
-            Err(Errno::EEXIST) if self.is_link_to(spot, to) => Ok(()),
-            made => made,
-        }
-    }
-
-    /// Whether there is a symlink with this target already.
-    // Not inlined: its frame is large.
-    #[inline(never)]
-    fn is_link_to(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> bool {
-        let mut target = [0; 4096];
-        let read =
-            self.parent_of(spot).and_then(|parent| sys::read_link(parent, spot.name, &mut target));
-        read.is_ok_and(|length| target.get(..length) == Some(to.to_bytes()))
-    }
-
-    /// Makes a file. An existing file of the caller is covered by a read-only mount instead.
-    pub fn file(&mut self, at: &'a CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
-        let spot = Spot::of(at);
-        let new = |parent: i32, name: &CStr| new_file(parent, name, mode, data);
-        if self.make(&spot, new)?.is_some() {
-            return Ok(());
-        }
-        let existing = match self.existing(&spot) {
-            Err(Errno::ENOENT) if optional => return Ok(()),
-            Err(Errno::ENOENT) => return self.make_behind_links(&spot, true, new).map(drop),
-            result => result?,
-        };
-        self.cover_with_file(
-            &existing,
-            mode,
-            data,
-            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV,
-        )
-    }
-
-    /// Mounts a new file over an existing one, which is made if it is missing.
-    pub fn bound_file(
-        &mut self,
-        at: &'a CStr,
-        mode: u32,
-        data: &[u8],
-        attributes: u64,
-    ) -> Result<()> {
-        let point = self.mount_point(&Spot::of(at), false)?;
-        self.cover_with_file(&point, mode, data, attributes)
-    }
-
-    fn cover_with_file(&self, point: &Fd, mode: u32, data: &[u8], attributes: u64) -> Result<()> {
-        const STAGING: &CStr = c".file";
-        // The plan may have mounted something of the caller's on the root.
-        let base = self.base.as_ref().map_or_else(|| self.root(), Ok)?.number();
-        new_file(base, STAGING, mode, data)?;
-        let file = sys::open(base, STAGING, open::PATH | open::NO_FOLLOW, 0)?;
-        let tree = self.attach.copy(file.number())?;
-        self.attach.put(tree, point, attributes)?;
-        sys::unlink(base, STAGING)
-    }
-
-    pub fn change_mode(&mut self, at: &CStr, mode: u32) -> Result<()> {
-        let file = self.open_inside(at, open::PATH)?;
-        sys::change_mode(ShortText::of_descriptor(file.number()).as_c_str(), mode)
-    }
-
-    pub fn make_read_only(&mut self, at: &CStr) -> Result<()> {
-        self.attach.make_read_only(&self.open_inside(at, open::PATH)?)
-    }
-
     // ---- mounts in the tree
 
     pub fn bind(&mut self, source: u32, at: &'a CStr, attributes: u64) -> Result<()> {
         let Some(source) = self.source(source)? else { return Ok(()) };
         let status = sys::status(source, c"")?;
-        let covered = status.is_directory() && is_callers_root(source, &status)?;
-        self.bind_tree(source, status.is_directory(), &Spot::of(at), attributes, covered)
+        let directory = status.is_directory();
+        let covers =
+            if directory && is_callers_root(source, &status)? { 1 + self.covered_roots } else { 0 };
+        self.bind_tree(source, directory, &Spot::of(at), attributes, covers)
     }
 
     pub fn bind_fd(
@@ -272,25 +201,22 @@ impl<'a> Mounts<'a> {
         spot: &Spot<'a, '_>,
         attributes: u64,
     ) -> Result<()> {
-        self.bind_tree(source, directory, spot, attributes, false)
+        self.bind_tree(source, directory, spot, attributes, 0)
     }
 
-    /// `covered`: the copy of the source has a copy of the new root on it, which is taken away.
+    /// The copy of the source has this number of copies of new roots on it, which are taken away.
     fn bind_tree(
         &mut self,
         source: i32,
         directory: bool,
         spot: &Spot<'a, '_>,
         attributes: u64,
-        covered: bool,
+        covers: usize,
     ) -> Result<()> {
         let point = self.mount_point(spot, directory)?;
         let tree = self.attach.copy(source)?;
         self.forget_parent_below(spot);
-        let mounted = self.attach.put(tree, &point, attributes)?;
-        if covered {
-            sys::detach(ShortText::of_descriptor(point.number()).as_c_str())?;
-        }
+        let mounted = self.attach.put_copy(tree, &point, attributes, covers)?;
         self.stand_on(spot, mounted)
     }
 
@@ -427,35 +353,6 @@ fn is_callers_root(source: i32, status: &Status) -> Result<bool> {
     let other = sys::status(root.number(), c"")?;
     let same = (status.number, status.file_system) == (other.number, other.file_system);
     Ok(same && attach::mount_id(source)? == attach::mount_id(root.number())?)
-}
-
-fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
-    let file = sys::open(
-        directory,
-        name,
-        open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW,
-        mode,
-    )?;
-    fill(&file, data)?;
-    Ok(file)
-}
-
-/// Writes a file that may exceed the caller's soft limit on the file size (RLIMIT_FSIZE), but not
-/// its hard limit. The soft limit is restored afterwards, because a command may inherit it.
-fn fill(file: &Fd, data: &[u8]) -> Result<()> {
-    const RLIMIT_FSIZE: u32 = 1;
-    if data.is_empty() {
-        return Ok(());
-    }
-    match sys::limit(RLIMIT_FSIZE) {
-        Ok((soft, hard)) if soft < data.len() as u64 && soft < hard => {
-            sys::set_limit(RLIMIT_FSIZE, hard, hard)?;
-            let written = sys::write(file, data);
-            sys::set_limit(RLIMIT_FSIZE, soft, hard)?;
-            written
-        }
-        _ => sys::write(file, data),
-    }
 }
 
 /// Passes the options of a tmpfs to `mount`. A `size` or a number of `inodes` of 0 means the

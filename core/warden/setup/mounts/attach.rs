@@ -72,13 +72,29 @@ impl Attach {
     /// Attaches `tree` to `point`, with `attributes` on all its mounts. Returns its descriptor if
     /// there is one.
     pub fn put(&self, tree: MountTree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
+        self.put_copy(tree, point, attributes, 0)
+    }
+
+    /// The same. The copy has this number of copies of new roots on top, which are detached.
+    pub fn put_copy(
+        &self,
+        tree: MountTree,
+        point: &Fd,
+        attributes: u64,
+        covers: usize,
+    ) -> Result<Option<Fd>> {
         match tree {
             MountTree::Detached(tree) => {
                 sys::add_attributes(&tree, attributes, true)?;
                 sys::attach_tree(&tree, point.number(), c"")?;
+                for _ in 0..covers {
+                    sys::detach(ShortText::of_descriptor(point.number()).as_c_str())?;
+                }
                 Ok(Some(tree))
             }
-            MountTree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
+            MountTree::Original(source) => {
+                classic::bind(source, point, attributes, covers).map(|()| None)
+            }
         }
     }
 

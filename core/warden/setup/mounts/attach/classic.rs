@@ -45,7 +45,7 @@ pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
 
 /// Attaches a copy of `source`, then sets the attributes of it and of each mount below it.
 #[inline(never)]
-pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
+pub fn bind(source: i32, point: &Fd, attributes: u64, covers: usize) -> Result<()> {
     let target = ShortText::of_descriptor(point.number());
     sys::mount(
         Some(ShortText::of_descriptor(source).as_c_str()),
@@ -54,6 +54,9 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
         MS_BIND | MS_REC,
         None,
     )?;
+    for _ in 0..covers {
+        sys::detach(target.as_c_str())?;
+    }
     // The descriptor still refers to what the mount covers. The path through the parent leads onto
     // the mount.
     let mut place = [0u8; 4096];
@@ -84,6 +87,10 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
         let (Some(point), Some(options)) = (fields.nth(2), fields.next()) else { continue };
         if id == top {
             prefix = unescape(point)?;
+            // What is below the root has no slash more.
+            if prefix.as_bytes() == b"/" {
+                prefix.truncate(0);
+            }
         } else if !ids[..known].contains(&parent) {
             continue;
         }
