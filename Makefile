@@ -22,7 +22,7 @@ say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
-	abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
+	test-bwrap abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
 	library program wheel install clean
 
@@ -66,6 +66,7 @@ test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(call say,the core and its proofs on the real kernel)
 	$(CARGO) test --quiet --package seclude --package seclude-cli --package seclude-warden \
 		--package seclude-wire
+	$(CARGO) build --quiet --package seclude-cli
 	$(CARGO) test --quiet --package seclude-tests --lib \
 		$(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
 
@@ -99,6 +100,11 @@ test-python: ## the wheel: style, types, stubs, tests, every CPython that is her
 test-subprocess: wheel ## CPython's own tests of subprocess through the library's Popen, as an ordinary user
 	$(call say,the tests of subprocess in CPython)
 	$(VENV)/bin/python tests/programs/subprocess_suite.py
+
+test-bwrap: ## bubblewrap's own test script through seclude bwrap; TESTS=DIRECTORY for its tests
+	$(call say,the test script of bubblewrap)
+	$(CARGO) build --quiet --package seclude-cli
+	$(PYTHON) tests/programs/bubblewrap_suite.py --bwrap target/debug/seclude $(if $(TESTS),--tests $(TESTS))
 
 abi: ## the exported symbols and types against the committed baseline
 	$(call say,the ABI)

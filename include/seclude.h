@@ -474,47 +474,53 @@ const char *seclude_step_name(int step);
 /** Create a file. */
 #define SECLUDE_STEP_FILE 25
 
+/** Make a mount read-only: `mount_setattr(2)`. */
+#define SECLUDE_STEP_REMOUNT 26
+
+/** Change the mode of a file. */
+#define SECLUDE_STEP_CHMOD 27
+
 /** Create a symbolic link. */
-#define SECLUDE_STEP_SYMLINK 26
+#define SECLUDE_STEP_SYMLINK 28
 
 /** Mount a proc file system. */
-#define SECLUDE_STEP_PROC 27
+#define SECLUDE_STEP_PROC 29
 
 /** Mask files of `/proc`. */
-#define SECLUDE_STEP_MASK_PROC 28
+#define SECLUDE_STEP_MASK_PROC 30
 
 /** Make files of `/proc` read-only. */
-#define SECLUDE_STEP_READ_ONLY_PROC 29
+#define SECLUDE_STEP_READ_ONLY_PROC 31
 
 /** Mount a devpts file system. */
-#define SECLUDE_STEP_TERMINALS 30
+#define SECLUDE_STEP_TERMINALS 32
 
 /** Change to the new root: `pivot_root(2)`. */
-#define SECLUDE_STEP_PIVOT_ROOT 31
+#define SECLUDE_STEP_PIVOT_ROOT 33
 
 /** Make the root read-only. */
-#define SECLUDE_STEP_READ_ONLY_ROOT 32
+#define SECLUDE_STEP_READ_ONLY_ROOT 34
 
 /** Take over the file system of a template or a cell. */
-#define SECLUDE_STEP_ADOPT_ROOT 33
+#define SECLUDE_STEP_ADOPT_ROOT 35
 
 /** Forbid nested user namespaces. */
-#define SECLUDE_STEP_NO_NESTED_USERS 34
+#define SECLUDE_STEP_NO_NESTED_USERS 36
 
 /** Create a Landlock ruleset. */
-#define SECLUDE_STEP_LANDLOCK 35
+#define SECLUDE_STEP_LANDLOCK 37
 
 /** Join a new session keyring. */
-#define SECLUDE_STEP_KEYRING 36
+#define SECLUDE_STEP_KEYRING 38
 
 /** Drop all capabilities. */
-#define SECLUDE_STEP_DROP_PRIVILEGES 37
+#define SECLUDE_STEP_DROP_PRIVILEGES 39
 
 /** Load the warden's seccomp filter. */
-#define SECLUDE_STEP_SECCOMP_FILTER 38
+#define SECLUDE_STEP_SECCOMP_FILTER 40
 
 /** Start the command in the finished sandbox. */
-#define SECLUDE_STEP_START 39
+#define SECLUDE_STEP_START 41
 
 /* ================================================================================================
  * Sandboxes: seclude_sandbox
@@ -565,6 +571,15 @@ int seclude_sandbox_check(const seclude_sandbox *sandbox, seclude_error **err);
  * - Time: shared by default.
  */
 void seclude_sandbox_share(seclude_sandbox *sandbox, int kinds);
+
+/**
+ * Lets the command keep these capabilities in the sandbox's user namespace: bits such as
+ * `1 << CAP_NET_ADMIN`, as in `/proc/PID/status`. Default: 0. Further calls add more.
+ *
+ * With a shared user namespace and `seclude_sandbox_as_caller`, they are the caller's own and act
+ * on the whole host. Only for programs that the caller trusts.
+ */
+void seclude_sandbox_capabilities(seclude_sandbox *sandbox, uint64_t set);
 
 /**
  * Gives the sandbox namespaces of its own of these kinds: `SECLUDE_NAMESPACE_...`, joined by `|`.
@@ -635,6 +650,18 @@ void seclude_sandbox_as_caller(seclude_sandbox *sandbox);
 
 /** Keeps the root directory, a tmpfs, writable. */
 void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
+
+/**
+ * The file system consists of the entries in `files` alone, which are applied in their order.
+ * There is no program of the host's, no `/dev`, `/proc` and `/tmp` unless an entry adds it
+ * (`proc`, `dev`).
+ *
+ * An entry may be at `/`, and several may be at one path: a later mount covers what is there.
+ * Directories, links, files and mount points are also created in writable binds, and so in the
+ * caller's directories. The root is writable unless an entry makes it read-only (`read_only`).
+ * With a shared pid namespace, a proc must be visible at `/proc`.
+ */
+void seclude_sandbox_exact_files(seclude_sandbox *sandbox);
 
 /**
  * Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
@@ -857,6 +884,38 @@ void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64
 void seclude_sandbox_mqueue(seclude_sandbox *sandbox, const char *at);
 
 /**
+ * Adds a proc file system of the sandbox's process tree. If the pid namespace is shared, the
+ * caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
+ *
+ * - `at`: The path inside.
+ */
+void seclude_sandbox_proc(seclude_sandbox *sandbox, const char *at);
+
+/**
+ * Adds the sandbox's own device directory: a tmpfs with `null`, `zero`, `full`, `random`,
+ * `urandom`, `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only with
+ * `exact_files`; other sandboxes have a `/dev`.
+ *
+ * - `at`: The path inside.
+ */
+void seclude_sandbox_dev(seclude_sandbox *sandbox, const char *at);
+
+/**
+ * Adds makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
+ *
+ * - `at`: The path inside: that of a mount.
+ */
+void seclude_sandbox_read_only(seclude_sandbox *sandbox, const char *at);
+
+/**
+ * Adds changes the mode of an existing file or directory. Only with `exact_files`.
+ *
+ * - `at`: The path inside.
+ * - `mode`: Sets the mode, 0 to 07777. Usual: 0755.
+ */
+void seclude_sandbox_chmod(seclude_sandbox *sandbox, const char *at, uint32_t mode);
+
+/**
  * Adds an empty directory.
  *
  * - `at`: The path inside.
@@ -880,6 +939,16 @@ void seclude_sandbox_symlink(seclude_sandbox *sandbox, const char *target, const
  */
 void seclude_sandbox_file(seclude_sandbox *sandbox, const char *at, const void *data, size_t size,
                           uint32_t mode);
+
+/**
+ * Mounts a file with `size` bytes from `data` at the absolute path `at`, of mode `mode`, over an
+ * existing file. It is read-only unless `writable` is not 0; nothing is written outside. Needs
+ * `seclude_sandbox_exact_files`.
+ *
+ * The bytes are copied. `data` may be NULL if `size` is 0.
+ */
+void seclude_sandbox_bound_file(seclude_sandbox *sandbox, const char *at, const void *data,
+                                size_t size, uint32_t mode, int writable);
 
 /**
  * Requires pseudo-terminals of the sandbox's own: `/dev/pts`, `/dev/ptmx` and `/dev/tty` (pts(4)).

@@ -5,7 +5,7 @@ use crate::error::seclude_error;
 use crate::limits::SECLUDE_UNLIMITED;
 use crate::sandbox::{build, seclude_sandbox};
 use seclude_core::{Bind, File, Tmpfs};
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 /// The command may write, as far as the file permissions let its user outside.
 pub const SECLUDE_BIND_WRITABLE: u32 = 0x1;
@@ -189,6 +189,53 @@ pub unsafe extern "C" fn seclude_sandbox_mqueue(sandbox: *mut seclude_sandbox, a
     });
 }
 
+/// Adds a proc file system of the sandbox's process tree. If the pid namespace is shared, the
+/// caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
+///
+/// - `at`: The path inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_proc(sandbox: *mut seclude_sandbox, at: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.entry(seclude_core::Proc::new(bytes("at of proc", at)?))));
+}
+
+/// Adds the sandbox's own device directory: a tmpfs with `null`, `zero`, `full`, `random`,
+/// `urandom`, `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only with
+/// `exact_files`; other sandboxes have a `/dev`.
+///
+/// - `at`: The path inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_dev(sandbox: *mut seclude_sandbox, at: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.entry(seclude_core::Dev::new(bytes("at of dev", at)?))));
+}
+
+/// Adds makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
+///
+/// - `at`: The path inside: that of a mount.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_read_only(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.entry(seclude_core::ReadOnly::new(bytes("at of read_only", at)?)))
+    });
+}
+
+/// Adds changes the mode of an existing file or directory. Only with `exact_files`.
+///
+/// - `at`: The path inside.
+/// - `mode`: Sets the mode, 0 to 07777. Usual: 0755.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_chmod(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    mode: u32,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.entry(seclude_core::Chmod::new(bytes("at of chmod", at)?).mode(mode)))
+    });
+}
+
 /// Adds an empty directory.
 ///
 /// - `at`: The path inside.
@@ -238,6 +285,27 @@ pub unsafe extern "C" fn seclude_sandbox_file(
     build(sandbox, |sandbox| {
         let data = self::data("file data", data, size)?.to_vec();
         Ok(sandbox.entry(File::new(bytes("file", at)?, data).mode(mode)))
+    });
+}
+
+/// Mounts a file with `size` bytes from `data` at the absolute path `at`, of mode `mode`, over an
+/// existing file. It is read-only unless `writable` is not 0; nothing is written outside. Needs
+/// `seclude_sandbox_exact_files`.
+///
+/// The bytes are copied. `data` may be NULL if `size` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_bound_file(
+    sandbox: *mut seclude_sandbox,
+    at: *const c_char,
+    data: *const c_void,
+    size: usize,
+    mode: u32,
+    writable: c_int,
+) {
+    build(sandbox, |sandbox| {
+        let data = self::data("file data", data, size)?.to_vec();
+        let file = File::new(bytes("file", at)?, data).mode(mode).bound();
+        Ok(sandbox.entry(if writable == 0 { file } else { file.writable() }))
     });
 }
 

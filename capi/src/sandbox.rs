@@ -3,7 +3,7 @@
 
 use crate::boundary::{Answer, Sticky, bytes, code, create, free, read, set, utf8};
 use crate::error::seclude_error;
-use seclude_core::{Clock, Namespace, Sandbox};
+use seclude_core::{Capability, Clock, Namespace, Sandbox};
 use std::ffi::{c_char, c_int};
 use std::mem;
 use std::ptr;
@@ -127,6 +127,30 @@ pub unsafe extern "C" fn seclude_sandbox_share(sandbox: *mut seclude_sandbox, ki
     build(sandbox, |sandbox| Ok(namespaces(kinds)?.fold(sandbox, Sandbox::share)));
 }
 
+/// Lets the command keep these capabilities in the sandbox's user namespace: bits such as
+/// `1 << CAP_NET_ADMIN`, as in `/proc/PID/status`. Default: 0. Further calls add more.
+///
+/// With a shared user namespace and `seclude_sandbox_as_caller`, they are the caller's own and act
+/// on the whole host. Only for programs that the caller trusts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_capabilities(sandbox: *mut seclude_sandbox, set: u64) {
+    build(sandbox, |sandbox| {
+        let known = Capability::ALL.iter().fold(0, |set, one| set | 1u64 << one.number());
+        if set & !known != 0 {
+            return Err(seclude_error::invalid(
+                &format!("capabilities {:#x}", set & !known),
+                "no capability has this number",
+            ));
+        }
+        let wanted = |one: &&Capability| set >> one.number() & 1 != 0;
+        Ok(Capability::ALL
+            .iter()
+            .copied()
+            .filter(|one| wanted(&one))
+            .fold(sandbox, Sandbox::capability))
+    });
+}
+
 /// Gives the sandbox namespaces of its own of these kinds: `SECLUDE_NAMESPACE_...`, joined by `|`.
 ///
 /// By default a sandbox has its own of every kind except time.
@@ -248,6 +272,19 @@ pub unsafe extern "C" fn seclude_sandbox_as_caller(sandbox: *mut seclude_sandbox
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_writable_root(sandbox: *mut seclude_sandbox) {
     build(sandbox, |sandbox| Ok(sandbox.writable_root()));
+}
+
+/// The file system consists of the entries in `files` alone, which are applied in their order.
+/// There is no program of the host's, no `/dev`, `/proc` and `/tmp` unless an entry adds it
+/// (`proc`, `dev`).
+///
+/// An entry may be at `/`, and several may be at one path: a later mount covers what is there.
+/// Directories, links, files and mount points are also created in writable binds, and so in the
+/// caller's directories. The root is writable unless an entry makes it read-only (`read_only`).
+/// With a shared pid namespace, a proc must be visible at `/proc`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_exact_files(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.exact_files()));
 }
 
 /// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither

@@ -56,34 +56,38 @@ pub const SECLUDE_STEP_MESSAGE_QUEUES: c_int = 23;
 pub const SECLUDE_STEP_DIRECTORY: c_int = 24;
 /// Create a file.
 pub const SECLUDE_STEP_FILE: c_int = 25;
+/// Make a mount read-only: `mount_setattr(2)`.
+pub const SECLUDE_STEP_REMOUNT: c_int = 26;
+/// Change the mode of a file.
+pub const SECLUDE_STEP_CHMOD: c_int = 27;
 /// Create a symbolic link.
-pub const SECLUDE_STEP_SYMLINK: c_int = 26;
+pub const SECLUDE_STEP_SYMLINK: c_int = 28;
 /// Mount a proc file system.
-pub const SECLUDE_STEP_PROC: c_int = 27;
+pub const SECLUDE_STEP_PROC: c_int = 29;
 /// Mask files of `/proc`.
-pub const SECLUDE_STEP_MASK_PROC: c_int = 28;
+pub const SECLUDE_STEP_MASK_PROC: c_int = 30;
 /// Make files of `/proc` read-only.
-pub const SECLUDE_STEP_READ_ONLY_PROC: c_int = 29;
+pub const SECLUDE_STEP_READ_ONLY_PROC: c_int = 31;
 /// Mount a devpts file system.
-pub const SECLUDE_STEP_TERMINALS: c_int = 30;
+pub const SECLUDE_STEP_TERMINALS: c_int = 32;
 /// Change to the new root: `pivot_root(2)`.
-pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 31;
+pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 33;
 /// Make the root read-only.
-pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 32;
+pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 34;
 /// Take over the file system of a template or a cell.
-pub const SECLUDE_STEP_ADOPT_ROOT: c_int = 33;
+pub const SECLUDE_STEP_ADOPT_ROOT: c_int = 35;
 /// Forbid nested user namespaces.
-pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 34;
+pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 36;
 /// Create a Landlock ruleset.
-pub const SECLUDE_STEP_LANDLOCK: c_int = 35;
+pub const SECLUDE_STEP_LANDLOCK: c_int = 37;
 /// Join a new session keyring.
-pub const SECLUDE_STEP_KEYRING: c_int = 36;
+pub const SECLUDE_STEP_KEYRING: c_int = 38;
 /// Drop all capabilities.
-pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 37;
+pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 39;
 /// Load the warden's seccomp filter.
-pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 38;
+pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 40;
 /// Start the command in the finished sandbox.
-pub const SECLUDE_STEP_START: c_int = 39;
+pub const SECLUDE_STEP_START: c_int = 41;
 // faces: end
 
 pub(crate) const STEPS: &Words<c_int> = &[
@@ -113,6 +117,8 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_MESSAGE_QUEUES, c"message-queues"),
     (SECLUDE_STEP_DIRECTORY, c"directory"),
     (SECLUDE_STEP_FILE, c"file"),
+    (SECLUDE_STEP_REMOUNT, c"remount"),
+    (SECLUDE_STEP_CHMOD, c"chmod"),
     (SECLUDE_STEP_SYMLINK, c"symlink"),
     (SECLUDE_STEP_PROC, c"proc"),
     (SECLUDE_STEP_MASK_PROC, c"mask-proc"),

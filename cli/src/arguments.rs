@@ -50,6 +50,7 @@ pub fn command() -> Command {
                 .about("Run a program once, and write the policy that allows just its system calls")
                 .defer(learn),
         )
+        .subcommand(bwrap())
         .subcommand(
             Command::new("cells")
                 .about("List and use the cells that programs of this user have published")
@@ -134,6 +135,20 @@ fn learn(command: Command) -> Command {
                 .help("Where to write the policy, in TOML; standard error if not given"),
         )
         .arg(flag("paths").help("List the paths that the program names, too"))
+}
+
+fn bwrap() -> Command {
+    Command::new("bwrap")
+        .about("Run a program with the options of bubblewrap")
+        .disable_help_flag(true)
+        .arg(
+            Arg::new("OPTIONS")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(value_parser!(OsString))
+                .help("Its options, the program and its arguments: see seclude bwrap --help"),
+        )
 }
 
 fn cells(command: Command) -> Command {
@@ -323,7 +338,8 @@ mod tests {
         }
         for kind in ENTRIES {
             assert!(
-                run.get_arguments().any(|arg| arg.get_long() == Some(kind.key)),
+                run.get_arguments()
+                    .any(|arg| arg.get_long() == Some(kind.key.replace('_', "-").as_str())),
                 "{}",
                 kind.key
             );

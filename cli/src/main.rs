@@ -7,6 +7,7 @@
 
 mod arguments;
 mod batch;
+mod bwrap;
 mod cells;
 mod entries;
 mod learn;
@@ -25,6 +26,11 @@ mod tree;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    if bwrap::is_meant(&name) {
+        return bwrap::main(&name, words.collect());
+    }
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     };
     let Some((name, matches)) = matches.subcommand() else { return status::usage() };
     let done = match name {
+        "bwrap" => return bwrap_of(matches),
         "run" => run::run(matches),
         "shell" => run::shell(matches),
         "explain" => look::explain(matches),
@@ -49,4 +56,10 @@ fn main() -> ExitCode {
         _ => unreachable!("clap knows the commands"),
     };
     done.unwrap_or_else(|failure| failure.report())
+}
+
+/// `seclude bwrap`, whose options are read by hand.
+fn bwrap_of(matches: &clap::ArgMatches) -> ExitCode {
+    let words = matches.get_many::<std::ffi::OsString>("OPTIONS").unwrap_or_default();
+    bwrap::main("seclude bwrap".as_ref(), words.cloned().collect())
 }

@@ -24,12 +24,17 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Runs the command to its end.
 pub fn run(command: &mut Command) -> Result<Outcome> {
+    // They are blocked before the program can end.
     let signals = signals::listen()?;
-    let mut child = command.spawn()?;
+    attend(command.spawn()?, &signals)
+}
+
+/// Waits for the end of a command that has been started.
+pub fn attend(mut child: Child, signals: &SignalFd) -> Result<Outcome> {
     let mut relay = child.terminal.take().map(Relay::new).transpose()?;
     let mut sent = None;
     let outcome = loop {
-        let ready = wait(&child, relay.as_ref(), &signals)?;
+        let ready = wait(&child, relay.as_ref(), signals)?;
         if let Some(relay) = &mut relay {
             let [inside, outside] = ready.terminals;
             if relay.act(inside, outside)? && relay.is_used_by(child.id()) && suspend(&child) {
@@ -37,7 +42,7 @@ pub fn run(command: &mut Command) -> Result<Outcome> {
                 pass_on(&child, Signal::SIGCONT);
             }
         }
-        while let Some(signal) = signals::next(&signals)? {
+        while let Some(signal) = signals::next(signals)? {
             match signal {
                 Signal::SIGWINCH => relay.iter().for_each(Relay::resize),
                 Signal::SIGTSTP => {

@@ -6,12 +6,17 @@ use std::io::{ErrorKind, Write};
 /// Writes a message to the standard error. A message can contain text from a program inside, which
 /// must not control the terminal.
 pub fn say(message: &str) {
+    say_as("seclude", message);
+}
+
+/// The same under another name than that of this program.
+pub fn say_as(name: &str, message: &str) {
     let clean: String = message
         .chars()
         .map(|letter| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter })
         .collect();
     // Without a standard error there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "seclude: {clean}");
+    let _ = writeln!(std::io::stderr(), "{name}: {clean}");
 }
 
 /// Writes text to the standard output. A reader that has gone, as in `seclude tree | head`, is no

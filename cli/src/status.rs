@@ -74,6 +74,10 @@ impl Failure {
         Failure { status, ..self }
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn is_denied(&self) -> bool {
         self.denied
     }

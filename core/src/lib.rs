@@ -130,7 +130,7 @@ pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Prot
 pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 #[doc(hidden)]
 pub use policy::spec::{size_of_text, time_of_text};
-pub use policy::{Clock, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource};
+pub use policy::{Capability, Clock, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource};
 pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::command::{Command, Output, Stdio};

@@ -6,6 +6,7 @@
 
 pub mod copy;
 mod defaults;
+mod devices;
 mod files;
 mod identity;
 pub mod idmap;
@@ -149,7 +150,11 @@ impl Builder {
         self.identity(policy, manner.mapping, &sources);
         self.names(policy);
         self.loopback(policy);
-        self.view(policy, manner);
+        // Without a pid namespace the warden finds processes by /proc, which may be missing here.
+        let uncertain = policy.exact_files && !policy.private(Namespace::Pid);
+        if !uncertain {
+            self.view(policy, manner);
+        }
         if own_files {
             // In a joined process tree, the command may see the other processes.
             let alone = !manner.in_cell && !policy.joined.contains(&Namespace::Pid);
@@ -159,6 +164,10 @@ impl Builder {
         if own_files {
             self.close_proc(policy, sources.null);
             self.close_root(policy);
+        }
+        if uncertain {
+            let step = Step::Watch { own: false, alone: false };
+            self.push(step, "look for the processes inside in /proc");
         }
         self.seal(policy, filters, false)
     }
@@ -225,7 +234,8 @@ impl Builder {
     fn no_nested_users(&mut self, policy: &Policy) {
         // The limits of a joined user namespace belong to whoever created it.
         if !policy.nested && !policy.joined.contains(&Namespace::User) {
-            let given = policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
+            let given = policy.exact_files
+                || policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
             self.push(Step::NoNestedUsers { given }, "forbid nested user namespaces");
             if let Some(label) = self.labels.last_mut().filter(|_| given) {
                 label.at = Some("/proc".into());
@@ -239,7 +249,13 @@ impl Builder {
             Step::Keyring { dispensable: policy.filter().refuses_keys() },
             "join a new session keyring",
         );
-        self.push(Step::Seal {}, "give up all privileges");
+        let capabilities = policy.capability_set();
+        let action = if capabilities == 0 {
+            "give up all privileges"
+        } else {
+            "give up all privileges but those of the policy"
+        };
+        self.push(Step::Seal { capabilities }, action);
         let (program, protections) = filters.wardens()?;
         // In a joined process tree, other processes may run as the command's user and are not bound
         // by the filter.
@@ -259,7 +275,7 @@ impl Builder {
 }
 
 /// The device nodes that are visible in the sandbox.
-fn devices(
+fn device_nodes(
     policy: &Policy,
 ) -> impl Iterator<Item = &'static (&'static CStr, &'static CStr, u32, u32)> {
     profile::DEVICES.iter().chain(policy.has_terminals().then_some(&profile::TERMINAL))

@@ -4,6 +4,7 @@
 //! JSON or TOML. `check` rejects invalid policies, and `plan` compiles valid ones into the warden's
 //! steps.
 
+mod capabilities;
 mod check;
 mod files;
 mod keys;
@@ -16,6 +17,7 @@ pub mod seccomp;
 mod size;
 pub mod spec;
 
+pub use capabilities::Capability;
 pub(crate) use check::check_inside;
 pub use files::types as entries;
 pub use files::types::{Bind, Entry, File, Tmpfs};
@@ -82,10 +84,14 @@ pub struct Policy {
     /// The visible names in the host's `/etc`. With `None`, those of the profile.
     pub etc: Option<Vec<String>>,
     pub writable_root: bool,
+    /// Whether the entries in `files` are all there is, applied in their order.
+    pub exact_files: bool,
     /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the policy
     /// puts something else in their place.
     pub terminals: Option<bool>,
     pub nested: bool,
+    /// The capabilities that the command keeps.
+    pub capabilities: BTreeSet<Capability>,
     /// The seccomp filter. With `None`, the default depends on `nested`.
     pub seccomp: Option<Seccomp>,
     /// Additional filters as BPF programs.
@@ -125,8 +131,10 @@ impl Default for Policy {
             files: Vec::new(),
             etc: None,
             writable_root: false,
+            exact_files: false,
             terminals: None,
             nested: false,
+            capabilities: BTreeSet::new(),
             seccomp: None,
             seccomp_bpf: Vec::new(),
             landlock: true,
@@ -161,9 +169,22 @@ impl Policy {
 
     /// Whether the sandbox has its own pseudo-terminals.
     pub fn has_terminals(&self) -> bool {
+        if self.exact_files {
+            return self.has_own_devices();
+        }
         self.terminals.unwrap_or_else(|| {
             self.private(Namespace::Mount) && self.entry_over_terminals().is_none()
         })
+    }
+
+    /// The capabilities that the command keeps, as bits.
+    pub(crate) fn capability_set(&self) -> u64 {
+        self.capabilities.iter().fold(0, |set, one| set | 1 << one.number())
+    }
+
+    /// Whether a `dev` entry mounts devices of the sandbox's own.
+    pub(crate) fn has_own_devices(&self) -> bool {
+        self.files.iter().any(|entry| matches!(entry, Entry::Dev(_)))
     }
 
     /// The entry that the policy puts on `/dev/tty` or `/dev/pts`, or above them, if any.

@@ -175,8 +175,9 @@ wire_data! {
         9 Source { path: &'a CStr, optional: bool, follow: bool, }
         /// Opens a device node of the caller in the same way. It must have this device number.
         10 Device { path: &'a CStr, major: u32, minor: u32, }
-        /// Mounts a new, empty tmpfs, which becomes the root.
-        11 Root { size: u64, inodes: u64, }
+        /// Mounts a new, empty tmpfs, which becomes the root. With `anywhere`, later steps may mount
+        /// on the root itself, and make entries and mount points in the caller's trees.
+        11 Root { size: u64, inodes: u64, anywhere: bool, }
         /// Makes a directory. One that exists already may stay as it is.
         12 Directory { at: &'a CStr, mode: u32, }
         /// Binds a source. The warden makes the mount point where the new root is its own; in a
@@ -187,11 +188,17 @@ wire_data! {
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
         /// Mounts the message queues of the sandbox's own ipc namespace.
         37 MessageQueues { at: &'a CStr, }
-        /// Makes a symlink.
+        /// Makes a symlink. One that exists already may stay as it is.
         15 Symlink { at: &'a CStr, target: &'a CStr, }
         /// Makes a file. In a tree of the caller, it is mounted over the existing file; if there is
         /// none, an `optional` file is skipped.
         16 File { at: &'a CStr, mode: u32, data: &'a [u8], optional: bool, }
+        /// Mounts a new file. The mount point is an existing file, or is made.
+        38 BoundFile { at: &'a CStr, mode: u32, data: &'a [u8], attributes: u64, }
+        /// Makes the mount at `at` read-only, without those below it.
+        39 Remount { at: &'a CStr, }
+        /// Changes the mode of an existing file.
+        40 Chmod { at: &'a CStr, mode: u32, }
         /// Shows entries of a source directory at `at`: symlinks as symlinks, directories and files
         /// as binds. With `names`, only entries that match one of them and that everybody may read;
         /// a `*` in a name matches any characters. Entries in `except` are left out.
@@ -224,8 +231,9 @@ wire_data! {
         25 Keyring { dispensable: bool, }
         /// Mounts a devpts of the sandbox's own, from which the terminals of commands come.
         32 Terminals { at: &'a CStr, }
-        /// Gives up every privilege, for the warden and everything that it starts.
-        26 Seal {}
+        /// Gives up every privilege but these capabilities, for the warden and everything that it
+        /// starts.
+        26 Seal { capabilities: u64, }
         /// Makes a cgroup namespace with the warden's cgroup as its root.
         27 CgroupNamespace {}
         /// Opens the proc file system for process scans. With `own`, it is a new proc of the

@@ -40,16 +40,24 @@ if TYPE_CHECKING:
     # faces: begin entries as imports
     from .files import (
         Bind,
+        Chmod,
+        Dev,
         Directory,
         Entry,
         File,
         Mqueue,
+        Proc,
+        ReadOnly,
         Symlink,
         Tmpfs,
         bind,
+        chmod,
+        dev,
         directory,
         file,
         mqueue,
+        proc,
+        readonly,
         symlink,
         tmpfs,
     )
@@ -132,16 +140,24 @@ __all__ = [
 # faces: begin entries as public names
 __all__ += [
     "Bind",
+    "Chmod",
+    "Dev",
     "Directory",
     "Entry",
     "File",
     "Mqueue",
+    "Proc",
+    "ReadOnly",
     "Symlink",
     "Tmpfs",
     "bind",
+    "chmod",
+    "dev",
     "directory",
     "file",
     "mqueue",
+    "proc",
+    "readonly",
     "symlink",
     "tmpfs",
 ]
@@ -159,7 +175,8 @@ _HOMES = {
     ),
     # faces: begin entries with their module
     ".files": (
-        "Bind Directory Entry File Mqueue Symlink Tmpfs bind directory file mqueue symlink tmpfs"
+        "Bind Chmod Dev Directory Entry File Mqueue Proc ReadOnly Symlink Tmpfs bind chmod dev"
+        " directory file mqueue proc readonly symlink tmpfs"
     ),
     # faces: end
     ".host": "Check Report doctor",

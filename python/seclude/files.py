@@ -108,6 +108,59 @@ class Mqueue(EntryPart):
 
 
 @dataclass(frozen=True, slots=True)
+class Proc(EntryPart):
+    """A proc file system of the sandbox's process tree. If the pid namespace is shared, the
+    caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
+
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"at": "proc"}
+
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Dev(EntryPart):
+    """The sandbox's own device directory: a tmpfs with `null`, `zero`, `full`, `random`, `urandom`,
+    `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only with `exact_files`; other
+    sandboxes have a `/dev`.
+
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"at": "dev"}
+
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnly(EntryPart):
+    """Makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
+
+    - `at`: The path inside: that of a mount.
+    """
+
+    _keys: ClassVar = {"at": "read_only"}
+
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Chmod(EntryPart):
+    """Changes the mode of an existing file or directory. Only with `exact_files`.
+
+    - `at`: The path inside.
+    - `mode`: Sets the mode, 0 to 0o7777. Default: 0o755.
+    """
+
+    _keys: ClassVar = {"at": "chmod"}
+
+    at: Path
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Directory(EntryPart):
     """An empty directory.
 
@@ -142,6 +195,9 @@ class File(EntryPart):
     - `at`: The path inside.
     - `data`: The contents.
     - `mode`: Sets the mode, 0 to 0o7777. Default: 0o644.
+    - `bound`: Mounts the file at its path, over an existing file, and read-only unless `writable`
+      is set. Only with `exact_files`.
+    - `writable`: Lets the command write to a `bound` file. Nothing is written outside.
     """
 
     _keys: ClassVar = {"at": "file"}
@@ -149,14 +205,20 @@ class File(EntryPart):
     at: Path
     data: str | bytes
     mode: int | None = None
+    bound: bool = field(default=False, kw_only=True)
+    writable: bool = field(default=False, kw_only=True)
 
 
-Entry: TypeAlias = Bind | Tmpfs | Mqueue | Directory | Symlink | File
+Entry: TypeAlias = Bind | Tmpfs | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
 """An entry of the file system."""
 
 bind = Bind
 tmpfs = Tmpfs
 mqueue = Mqueue
+proc = Proc
+dev = Dev
+readonly = ReadOnly
+chmod = Chmod
 directory = Directory
 symlink = Symlink
 file = File

@@ -71,6 +71,10 @@ class Policy(TypedDict, total=False):
     characters."""
     writable_root: bool | None
     """Keeps the root directory, a tmpfs, writable."""
+    exact_files: bool | None
+    """The file system consists of the entries in `files` alone, which are applied in their
+    order. There is no program of the host's, no `/dev`, `/proc` and `/tmp` unless an entry
+    adds it (`proc`, `dev`)."""
     terminals: bool | None
     """Whether the sandbox has its own pseudo-terminals: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
     (docs/terminals.md). Default: true, unless the policy puts something else in their place
@@ -81,6 +85,10 @@ class Policy(TypedDict, total=False):
     """Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then
     neither masked nor partly hidden, because the kernel allows a fresh procfs only where a
     complete one is visible."""
+    capabilities: Iterable[str] | None
+    """The capabilities that the command keeps in the sandbox's user namespace, such as
+    `net_admin` (`capabilities(7)`). Default: none. Without `nested`, `sys_resource` is not
+    allowed, because it lifts the ban on user namespaces."""
     seccomp: Profile | seclude.Seccomp | Mapping[str, Any] | None
     """The seccomp filter: the name of a profile, or a profile with additional rules
     (docs/filters.md). Default: the profile `nested` if `nested` is set, else `default`."""

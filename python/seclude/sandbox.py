@@ -68,6 +68,8 @@ class Sandbox(CommandRunner):
     - `empty_root`: show no programs except those that are bound.
     - `etc`: the names in the host's `/etc` to show instead of the usual ones, such as "ssl/certs"
       or "java-*". `[]` shows none.
+    - `exact_files`: `files` are all there is, applied in their order: no default `/dev`, `/proc`
+      or `/tmp`, mounts over mounts, and mount points in writable binds.
     - `writable_root`: keep the root directory itself, a file system in memory, writable.
     - `terminals`: False leaves out private pseudo-terminals (`/dev/pts`). True requires them. With
       them a command can have a terminal (`PTY`).
@@ -104,6 +106,7 @@ class Sandbox(CommandRunner):
     Other:
 
     - `nested`: let programs inside make sandboxes of their own.
+    - `capabilities`: names such as `net_admin` that the command keeps in its user namespace.
     - `rlimits`: `{name: value}` for each process, where a value is a number, "64M", "unlimited" or
       `(soft, hard)`; see `setrlimit(2)`.
     - `warden`: an installed warden to execute instead of the one in the library.

@@ -109,6 +109,8 @@ Step: TypeAlias = Literal[
     "message-queues",
     "directory",
     "file",
+    "remount",
+    "chmod",
     "symlink",
     "proc",
     "mask-proc",

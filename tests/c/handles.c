@@ -69,6 +69,7 @@ static void every_setter_is_taken(void)
     seclude_sandbox_dir(sandbox, "/dir", 0700);
     seclude_sandbox_symlink(sandbox, "target", "/link");
     seclude_sandbox_mqueue(sandbox, "/dev/mqueue");
+    seclude_sandbox_capabilities(sandbox, 1 << 12);
     seclude_sandbox_file(sandbox, "/file", "a\0b", 3, 0600);
     seclude_sandbox_file(sandbox, "/nothing", NULL, 0, 0644);
     seclude_sandbox_nested(sandbox);
@@ -87,6 +88,7 @@ static void every_setter_is_taken(void)
         "net", "cgroup", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
         "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
         "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "mqueue",
+        "net_admin",
         "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5",
         "/usr/libexec/seclude/warden",
     };
@@ -99,6 +101,30 @@ static void every_setter_is_taken(void)
             failures++;
         }
     }
+    seclude_text_free(json);
+    seclude_sandbox_free(sandbox);
+}
+
+static void exact_files_are_taken_in_their_order(void)
+{
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_text *json = NULL;
+    seclude_error *err = NULL;
+    seclude_sandbox_exact_files(sandbox);
+    seclude_sandbox_proc(sandbox, "/p");
+    seclude_sandbox_dev(sandbox, "/d");
+    seclude_sandbox_bound_file(sandbox, "/f", "a", 1, 0400, 1);
+    seclude_sandbox_bound_file(sandbox, "/f", NULL, 0, 0644, 0);
+    seclude_sandbox_chmod(sandbox, "/d", 0711);
+    seclude_sandbox_read_only(sandbox, "/d");
+    CHECK_TEXT(complaint(sandbox), "");
+    CHECK_OK(seclude_sandbox_to_json(sandbox, &json, &err), err);
+    CHECK_TEXT(seclude_text_string(json),
+               "{\"exact_files\":true,\"files\":[{\"proc\":\"/p\"},{\"dev\":\"/d\"},"
+               "{\"bound\":true,\"data\":\"a\",\"file\":\"/f\",\"mode\":\"0400\","
+               "\"writable\":true},{\"bound\":true,\"data\":\"\",\"file\":\"/f\"},"
+               "{\"chmod\":\"/d\",\"mode\":\"0711\"},"
+               "{\"read_only\":\"/d\"}]}");
     seclude_text_free(json);
     seclude_sandbox_free(sandbox);
 }
@@ -309,6 +335,13 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_dir(NULL, NULL, 0);
     seclude_sandbox_symlink(NULL, NULL, NULL);
     seclude_sandbox_mqueue(NULL, NULL);
+    seclude_sandbox_exact_files(NULL);
+    seclude_sandbox_proc(NULL, NULL);
+    seclude_sandbox_dev(NULL, NULL);
+    seclude_sandbox_read_only(NULL, NULL);
+    seclude_sandbox_chmod(NULL, NULL, 0);
+    seclude_sandbox_bound_file(NULL, NULL, NULL, 0, 0, 0);
+    seclude_sandbox_capabilities(NULL, 0);
     seclude_sandbox_file(NULL, NULL, NULL, 0, 0);
     seclude_sandbox_nested(NULL);
     seclude_sandbox_rlimit(NULL, RLIMIT_CPU, 1, 1);
@@ -340,6 +373,13 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_symlink(object, NULL, "/a"));
     STICKS(seclude_sandbox_symlink(object, "a", NULL));
     STICKS(seclude_sandbox_mqueue(object, NULL));
+    STICKS(seclude_sandbox_proc(object, NULL));
+    STICKS(seclude_sandbox_dev(object, NULL));
+    STICKS(seclude_sandbox_read_only(object, NULL));
+    STICKS(seclude_sandbox_chmod(object, NULL, 0));
+    STICKS(seclude_sandbox_bound_file(object, NULL, "a", 1, 0, 0));
+    STICKS(seclude_sandbox_bound_file(object, "/a", NULL, 1, 0, 0));
+    STICKS(seclude_sandbox_capabilities(object, UINT64_MAX));
     STICKS(seclude_sandbox_file(object, NULL, "a", 1, 0));
     STICKS(seclude_sandbox_file(object, "/a", NULL, 1, 0));
     STICKS(seclude_sandbox_warden(object, NULL));
@@ -466,6 +506,7 @@ int main(int argc, char **argv)
         TEST(versions_agree),
         TEST(names_are_those_of_every_language),
         TEST(every_setter_is_taken),
+        TEST(exact_files_are_taken_in_their_order),
         TEST(a_policy_goes_through_both_texts),
         TEST(a_bad_policy_is_refused_with_its_key),
         TEST(the_first_mistake_sticks),

@@ -51,7 +51,9 @@ pub fn form(setting: &Setting) -> Form {
         ("size" | "time", _) => Form::Quantity,
         ("fraction", _) => Form::Fraction,
         ("flag", _) | (_, "empty_root" | "terminals" | "landlock") => Form::Flag,
-        (_, "share" | "unshare" | "etc" | "require" | "best_effort") => Form::Words,
+        (_, "share" | "unshare" | "capabilities" | "etc" | "require" | "best_effort") => {
+            Form::Words
+        }
         (_, "tcp_bind" | "tcp_connect" | "cpu_set") => Form::Numbers,
         (_, "seccomp") => Form::Filter,
         (_, "seccomp_bpf") => Form::Contents,
@@ -165,7 +167,7 @@ fn option(setting: &Setting) -> Arg {
 fn entry(kind: &EntryKind) -> Arg {
     let (help, long_help) = documentation(kind.doc);
     Arg::new(kind.key)
-        .long(kind.key)
+        .long(kind.key.replace('_', "-"))
         .value_name(crate::entries::syntax(kind))
         .value_parser(value_parser!(OsString))
         .action(ArgAction::Append)

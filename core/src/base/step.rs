@@ -60,6 +60,10 @@ named! {
         Directory = "directory",
         /// Create a file.
         File = "file",
+        /// Make a mount read-only: `mount_setattr(2)`.
+        Remount = "remount",
+        /// Change the mode of a file.
+        Chmod = "chmod",
         /// Create a symbolic link.
         Symlink = "symlink",
         /// Mount a proc file system.
@@ -113,7 +117,9 @@ impl Step {
             plan::Step::Tmpfs { .. } => Step::Tmpfs,
             plan::Step::MessageQueues { .. } => Step::MessageQueues,
             plan::Step::Symlink { .. } => Step::Symlink,
-            plan::Step::File { .. } => Step::File,
+            plan::Step::File { .. } | plan::Step::BoundFile { .. } => Step::File,
+            plan::Step::Remount { .. } => Step::Remount,
+            plan::Step::Chmod { .. } => Step::Chmod,
             plan::Step::Populate { .. } => Step::ShowEntries,
             plan::Step::Proc { .. } => Step::Proc,
             plan::Step::Mask { .. } => Step::MaskProc,
@@ -124,7 +130,7 @@ impl Step {
             plan::Step::Readable { .. } => Step::CheckReadable,
             plan::Step::Keyring { .. } => Step::Keyring,
             plan::Step::Terminals { .. } => Step::Terminals,
-            plan::Step::Seal {} => Step::DropPrivileges,
+            plan::Step::Seal { .. } => Step::DropPrivileges,
             plan::Step::CgroupNamespace {} => Step::CgroupNamespace,
             plan::Step::Watch { .. } => Step::ProcessView,
             plan::Step::Landlock { .. } => Step::Landlock,

@@ -38,6 +38,8 @@ struct Needs {
     /// The `tasks` files of v1 cgroups, and how many of these cgroups the process has entered.
     tasks: *const c_int,
     task_count: usize,
+    /// The capabilities that survive the exec, as bits.
+    capabilities: u64,
     entered: AtomicUsize,
     errno: AtomicI32,
 }
@@ -54,7 +56,8 @@ pub enum LaunchFailure {
 ///
 /// `control` and the image's descriptor must be 3 or higher. The new process starts in the v2
 /// cgroup of `entry` where the kernel supports it (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and no
-/// filter denies the call. Before anything else it enters the v1 cgroups.
+/// filter denies the call. Before anything else it enters the v1 cgroups. `kept`: the capabilities
+/// that its commands keep, as bits.
 ///
 /// # Errors
 ///
@@ -64,6 +67,7 @@ pub fn launch(
     flags: Option<u64>,
     control: BorrowedFd<'_>,
     entry: &EntryDescriptors<'_>,
+    kept: u64,
 ) -> Result<Launched, LaunchFailure> {
     const STACK: usize = 32 * 1024;
     let (image_fd, path) = image.executable();
@@ -79,6 +83,7 @@ pub fn launch(
         environment: environment.as_ptr(),
         tasks: tasks.as_ptr(),
         task_count: tasks.len(),
+        capabilities: CAPABILITIES | kept,
         entered: AtomicUsize::new(0),
         errno: AtomicI32::new(0),
     };
@@ -337,7 +342,8 @@ fn block_signals(mask: u64) -> u64 {
 /// The capabilities that the warden needs during set-up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN,
 /// SYS_ADMIN, SYS_RESOURCE, SYS_TIME; and SETFCAP, for a template that maps id 0 for its copies
 /// (user_namespaces(7)). If one cannot be raised, the step that needs it reports the failure.
-const CAPABILITIES: [usize; 8] = [6, 7, 8, 12, 21, 24, 25, 31];
+const CAPABILITIES: u64 =
+    1 << 6 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 21 | 1 << 24 | 1 << 25 | 1 << 31;
 
 /// The new process: it enters its cgroups, makes the control socket its descriptor 0, makes its
 /// capabilities survive the exec, and executes the warden.
@@ -374,8 +380,10 @@ extern "C" fn enter(argument: *mut c_void) -> c_int {
         sets[5] = sets[4];
         raw(libc::SYS_capset, [header.as_ptr() as usize, sets.as_ptr() as usize, 0, 0, 0]);
         let mut next = 0;
-        while next < CAPABILITIES.len() {
-            raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAPABILITIES[next], 0, 0]);
+        while needs.capabilities >> next != 0 {
+            if needs.capabilities >> next & 1 != 0 {
+                raw(libc::SYS_prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, next, 0, 0]);
+            }
             next += 1;
         }
         match raw(libc::SYS_dup3, [needs.control as usize, 0, 0, 0, 0]) {

@@ -18,6 +18,7 @@ const PROC: &str = "/proc";
 ///
 /// They cannot if:
 /// - the root is writable, because the copies would share it;
+/// - the policy says what the file system consists of, which may be mounts over mounts;
 /// - the policy shares a namespace that a template must have of its own;
 /// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
 /// - a tmpfs lies behind a symbolic link of another root.
@@ -26,6 +27,7 @@ pub fn has_template(policy: &Policy) -> bool {
         .into_iter()
         .all(|kind| policy.private(kind));
     own && !policy.writable_root
+        && !policy.exact_files
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]
             .into_iter()
             .all(|place| is_uncovered(policy, place))
@@ -56,9 +58,14 @@ fn has_linked_tmpfs(policy: &Policy) -> bool {
 pub fn cell_protections(policy: &Policy) -> u64 {
     let when = |condition: bool, bits: u64| if condition { bits } else { 0 };
     let own_files = policy.private(Namespace::Mount);
-    let own_proc = own_files && !policy.files.iter().any(|entry| entry.at() == Path::new(PROC));
+    let own_proc = own_files
+        && !policy.exact_files
+        && !policy.files.iter().any(|entry| entry.at() == Path::new(PROC));
     when(own_files, protection::ROOT)
-        | when(own_files && !policy.writable_root, protection::READ_ONLY_ROOT)
+        | when(
+            own_files && !policy.writable_root && !policy.exact_files,
+            protection::READ_ONLY_ROOT,
+        )
         | when(own_proc && !policy.nested, protection::MASKED_PROC)
         | when(!policy.nested, protection::NO_NESTED_USERS)
 }
@@ -117,7 +124,7 @@ impl Builder {
         if policy.has_terminals() {
             self.terminals();
         }
-        self.proc(&Sources::default(), hide);
+        self.proc(&Sources::default(), c"/proc", hide);
         self.entries(policy, sources, |entry| is_recreated(policy, entry))
     }
 }

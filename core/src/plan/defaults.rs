@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 /// entry with the same path.
 pub fn with_defaults(policy: &Policy) -> Policy {
     let mut completed = policy.clone();
-    if policy.private(Namespace::Mount) {
+    if policy.exact_files {
+        completed.system = System::Empty;
+    } else if policy.private(Namespace::Mount) {
         let mut files: Vec<Entry> =
             entries(policy).into_iter().filter(|entry| !is_covered(policy, entry.at())).collect();
         files.append(&mut completed.files);

@@ -1,9 +1,10 @@
 //! The steps that create the file system. Parents come before children, and the last steps make it
 //! read-only.
 
+use super::devices::size_of_memory;
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::entries::{Dir, Entry, File, Mqueue, Symlink, Tmpfs};
+use crate::policy::entries::{Chmod, Dir, Entry, File, Mqueue, Symlink, Tmpfs};
 use crate::policy::profile;
 use crate::policy::{Namespace, Policy, System};
 use crate::wire::codec::ListBuilder;
@@ -16,8 +17,15 @@ impl Builder {
     /// neither the warden nor processes that the reader may not inspect.
     pub(super) fn files(&mut self, policy: &Policy, sources: &Sources, hide: bool) -> Result<()> {
         self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
+        if policy.exact_files {
+            // It holds what the entries say, of which the policy alone knows the size.
+            let size = size_of_memory(policy);
+            let step = Step::Root { size, inodes: 0, anywhere: true };
+            self.push(step, "mount a tmpfs as the new root");
+            return self.entries(policy, sources, |_| true);
+        }
         self.push(
-            Step::Root { size: profile::ROOT_SIZE, inodes: 0 },
+            Step::Root { size: profile::ROOT_SIZE, inodes: 0, anywhere: false },
             "mount a tmpfs as the new root",
         );
         self.system(policy, sources)?;
@@ -32,7 +40,7 @@ impl Builder {
             );
         }
         for (index, (_, at, _, _)) in
-            super::devices(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at))
+            super::device_nodes(policy).enumerate().filter(|(_, (_, at, _, _))| !given(at))
         {
             // A read-only mount prevents changes to the mode and times of the host's device node.
             // Writing to the device still works, because the kernel checks this mount flag only for
@@ -58,7 +66,7 @@ impl Builder {
             self.terminals();
         }
         if !given(c"/proc") {
-            self.proc(sources, hide);
+            self.proc(sources, c"/proc", hide);
         }
         self.entries(policy, sources, |_| true)?;
         self.names_inside(policy, &given);
@@ -147,32 +155,8 @@ impl Builder {
         Ok(())
     }
 
-    pub(super) fn terminals(&mut self) {
-        self.push_at(
-            Step::Terminals { at: profile::TERMINALS },
-            "mount a devpts on /dev/pts",
-            path_of(profile::TERMINALS),
-        );
-    }
-
-    pub(super) fn proc(&mut self, sources: &Sources, hide: bool) {
-        let (step, action) = match sources.proc {
-            // Mounting a procfs of the caller's pid namespace requires privileges over that
-            // namespace. So the caller's own mount is bound.
-            Some(source) => (
-                Step::Bind {
-                    source,
-                    at: c"/proc",
-                    attributes: attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC,
-                },
-                "bind the caller's /proc",
-            ),
-            None => (Step::Proc { at: c"/proc", hide }, "mount a fresh /proc"),
-        };
-        self.push_at(step, action, Path::new("/proc"));
-    }
-
-    /// The entries of the policy that are `chosen`, parents before children.
+    /// The entries of the policy that are `chosen`, parents before children. With `exact_files`,
+    /// the policy says the order.
     ///
     /// # Errors
     ///
@@ -192,8 +176,24 @@ impl Builder {
         if binds.next().is_some() {
             return Err(internal("bind what has been opened", "there are more sources than binds"));
         }
-        steps.sort_by_key(|(entry, _)| entry.at().components().count());
-        steps.into_iter().try_for_each(|(entry, source)| self.entry(entry, source))
+        if !policy.exact_files {
+            steps.sort_by_key(|(entry, _)| entry.at().components().count());
+        }
+        for (entry, source) in steps {
+            match entry {
+                Entry::Proc(_) => self.proc(sources, &c_string(entry.at())?, false),
+                Entry::Dev(_) => self.devices_at(policy, sources, entry.at())?,
+                Entry::Bind(_)
+                | Entry::Tmpfs(_)
+                | Entry::Mqueue(_)
+                | Entry::ReadOnly(_)
+                | Entry::Chmod(_)
+                | Entry::Dir(_)
+                | Entry::Symlink(_)
+                | Entry::File(_) => self.entry(entry, source)?,
+            }
+        }
+        Ok(())
     }
 
     /// One entry of the policy. `source` is the opened source of a bind.
@@ -241,6 +241,27 @@ impl Builder {
                 let step = Step::Symlink { at, target: &c_string(target)? };
                 self.push_at(step, format!("link {shown} to {}", target.display()), place);
             }
+            Entry::ReadOnly(_) => self.push_at(
+                Step::Remount { at },
+                format!("make the mount at {shown} read-only"),
+                place,
+            ),
+            Entry::Chmod(Chmod { mode, .. }) => self.push_at(
+                Step::Chmod { at, mode: *mode },
+                format!("set the mode of {shown} to {mode:#o}"),
+                place,
+            ),
+            // These consist of several steps, or depend on the sources: see `entries`.
+            Entry::Proc(_) | Entry::Dev(_) => {}
+            Entry::File(File { data, mode, bound: true, writable, .. }) => {
+                let read_only = if *writable { 0 } else { attribute::READ_ONLY };
+                let attributes = read_only | attribute::NO_SUID | attribute::NO_DEV;
+                self.push_at(
+                    Step::BoundFile { at, mode: *mode, data, attributes },
+                    format!("mount the file {shown}"),
+                    place,
+                );
+            }
             Entry::File(File { data, mode, .. }) => {
                 self.push_at(
                     Step::File { at, mode: *mode, data, optional: false },
@@ -283,7 +304,8 @@ impl Builder {
     /// Masks the parts of `/proc` that concern the whole machine, or makes them read-only. This
     /// comes after the last mount point has been created. `null`: the source of `/dev/null`.
     pub(super) fn close_proc(&mut self, policy: &Policy, null: u32) {
-        let own_proc = !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
+        let own_proc = !policy.exact_files
+            && !policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
         if own_proc && !policy.nested {
             let list = |paths: &[&'static CStr]| {
                 let mut list = ListBuilder::new(Vec::new());
@@ -303,14 +325,15 @@ impl Builder {
 
     pub(super) fn close_root(&mut self, policy: &Policy) {
         self.push(Step::Pivot {}, "make the new root the root");
-        if !policy.writable_root {
+        // With `exact_files`, an entry can make the root read-only.
+        if !policy.writable_root && !policy.exact_files {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
     }
 }
 
 /// The error for a plan that contradicts itself because of a bug in this library.
-fn internal(action: &str, cause: &str) -> Error {
+pub(super) fn internal(action: &str, cause: &str) -> Error {
     Error::new(ErrorKind::Setup, action)
         .because(cause)
         .hint("this is a fault of seclude itself: report it with the policy")

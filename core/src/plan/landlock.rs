@@ -35,7 +35,8 @@ impl Builder {
             | when(policy.tcp_connect.is_some(), landlock::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());
         if files {
-            if policy.writable_root { &mut writable } else { &mut readable }.push(Path::new("/"));
+            let root_may_be = policy.writable_root || policy.exact_files;
+            if root_may_be { &mut writable } else { &mut readable }.push(Path::new("/"));
             devices.extend(profile::WRITABLE.iter().map(|path| super::path_of(path)));
             if policy.has_terminals() {
                 devices.extend([profile::TERMINAL.1, profile::TERMINALS].map(super::path_of));

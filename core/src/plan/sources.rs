@@ -1,6 +1,6 @@
 //! The sources: what the warden opens outside, with the caller's ids and permissions.
 
-use super::{Builder, c_string, defaults, devices};
+use super::{Builder, c_string, defaults, device_nodes};
 use crate::base::error::Result;
 use crate::policy::{Bind, Namespace, Policy, System};
 use crate::wire::plan::Step;
@@ -66,7 +66,9 @@ impl Builder {
             sources.proc =
                 Some(self.source(Path::new("/proc"), false, "open the caller's /proc".into())?);
         }
-        for (index, &(path, _, major, minor)) in devices(policy).enumerate() {
+        let needs_devices = !policy.exact_files || policy.has_own_devices();
+        let devices = device_nodes(policy).filter(|_| needs_devices);
+        for (index, &(path, _, major, minor)) in devices.enumerate() {
             self.push(
                 Step::Device { path, major, minor },
                 format!("open the device {}", path.to_string_lossy()),

@@ -40,7 +40,8 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
     // The command of an unprivileged caller has the caller's own permissions. The host user of a
     // command in a joined user namespace is known only once a process is in there.
     let Some((uid, gid)) = mapping.known_owner(policy) else { return Ok(()) };
-    if !policy.private(Namespace::Mount) {
+    // The caller's own user writes what the caller can.
+    if !policy.private(Namespace::Mount) || policy.as_caller {
         return Ok(());
     }
     let user = User { uid, gid, groups: mapping.known_groups(policy) };

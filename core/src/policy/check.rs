@@ -1,8 +1,9 @@
 //! Rejects invalid policies before anything starts. Each error names the key and the value.
 
 mod limits;
+mod order;
 
-use super::{Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
+use super::{Capability, Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use crate::wire::plan::GROUPS_MAX;
@@ -27,6 +28,7 @@ impl Policy {
         self.check_namespaces()?;
         self.check_identity()?;
         self.check_files()?;
+        self.check_order()?;
         self.check_terminals()?;
         self.check_etc()?;
         for (resource, (soft, hard)) in &self.rlimits {
@@ -119,6 +121,13 @@ impl Policy {
             )
             .hint("allow nested user namespaces explicitly"));
         }
+        if self.capabilities.contains(&Capability::SysResource) && !self.nested {
+            return Err(Error::invalid(
+                "capability sys_resource",
+                "with it, a program could allow nested user namespaces again",
+            )
+            .hint("allow nested user namespaces, or leave out the capability"));
+        }
         if self.terminals == Some(true) && !self.private(Namespace::Mount) {
             return Err(Error::invalid(
                 "terminals",
@@ -129,7 +138,10 @@ impl Policy {
             ));
         }
         if !self.private(Namespace::Mount)
-            && (!self.files.is_empty() || self.system != System::Host || self.etc.is_some())
+            && (!self.files.is_empty()
+                || self.system != System::Host
+                || self.etc.is_some()
+                || self.exact_files)
         {
             return Err(Error::invalid(
                 "files",
@@ -149,7 +161,8 @@ impl Policy {
 
     /// With `terminals`, the policy may not put anything on `/dev/pts` or `/dev/tty`.
     fn check_terminals(&self) -> Result<()> {
-        match self.entry_over_terminals().filter(|_| self.terminals == Some(true)) {
+        let asked = self.terminals == Some(true) && !self.exact_files;
+        match self.entry_over_terminals().filter(|_| asked) {
             Some(entry) => Err(Error::invalid(
                 format!("{}", entry.at().display()),
                 "the policy puts something else there, and asks for terminals, which are there",
@@ -162,7 +175,7 @@ impl Policy {
     /// A name in `etc` must stay below `/etc`, and only its last part may contain a `*`.
     fn check_etc(&self) -> Result<()> {
         let Some(names) = &self.etc else { return Ok(()) };
-        if self.system != System::Host {
+        if self.system != System::Host || self.exact_files {
             return Err(Error::invalid(
                 "etc",
                 "the programs are not the host's, and so nothing of the host's /etc is shown",
@@ -240,7 +253,7 @@ impl Policy {
         for entry in &self.files {
             let at = entry.at();
             check_inside("destination", at)?;
-            if at == Path::new("/") {
+            if at == Path::new("/") && !self.exact_files {
                 return Err(Error::invalid("destination /", "the root is the sandbox's own")
                     .hint("name a root directory of your own instead")
                     .at(at));
@@ -254,20 +267,20 @@ impl Policy {
                 .hint("bind the directory where the caller has it mounted")
                 .at(at));
             }
-            if at == Path::new("/proc") && !self.private(Namespace::Pid) {
+            if at == Path::new("/proc") && !self.private(Namespace::Pid) && !self.exact_files {
                 return Err(Error::invalid(
                     "destination /proc",
                     "with a shared pid namespace the warden needs the caller's /proc to end what is inside",
                 )
                 .at(at));
             }
-            if seen.insert(at, entry).is_some() {
+            if seen.insert(at, entry).is_some() && !self.exact_files {
                 return Err(Error::invalid(format!("destination {}", at.display()), "given twice")
                     .hint("leave out one of the entries there")
                     .at(at));
             }
         }
-        for entry in &self.files {
+        for entry in self.files.iter().filter(|_| !self.exact_files) {
             for parent in entry.at().ancestors().skip(1) {
                 if let Some(bar) = seen.get(parent).and_then(|above| above.bar_below()) {
                     return Err(Error::invalid(

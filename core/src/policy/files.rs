@@ -11,7 +11,7 @@
 pub mod types;
 
 use super::Namespace;
-use types::{Bind, Entry};
+use types::{Bind, Entry, File};
 
 /// Passes every kind of entry to the macro `$apply`: who writes the methods that add it (below), the
 /// type, the key in policies, the required values, and the optional ones.
@@ -90,6 +90,33 @@ macro_rules! for_each_entry {
                 /// The path inside.
                 path at = mqueue,
             ) {}
+            /// A proc file system of the sandbox's process tree. If the pid namespace is shared, the
+            /// caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
+            plain Proc = proc (
+                /// The path inside.
+                path at = proc,
+            ) {}
+            /// The sandbox's own device directory: a tmpfs with `null`, `zero`, `full`, `random`,
+            /// `urandom`, `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only with
+            /// `exact_files`; other sandboxes have a `/dev`.
+            plain Dev = dev (
+                /// The path inside.
+                path at = dev,
+            ) {}
+            /// Makes an existing mount read-only, without the mounts below it. Only with
+            /// `exact_files`.
+            plain ReadOnly = read_only (
+                /// The path inside: that of a mount.
+                path at = read_only,
+            ) {}
+            /// Changes the mode of an existing file or directory. Only with `exact_files`.
+            plain Chmod = chmod (
+                /// The path inside.
+                path at = chmod,
+            ) {
+                /// Sets the mode, 0 to 0o7777. Default: 0o755.
+                mode mode = 0o755,
+            }
             /// An empty directory.
             plain Dir = dir (
                 /// The path inside.
@@ -114,6 +141,11 @@ macro_rules! for_each_entry {
             ) {
                 /// Sets the mode, 0 to 0o7777. Default: 0o644.
                 mode mode = 0o644,
+                /// Mounts the file at its path, over an existing file, and read-only unless
+                /// `writable` is set. Only with `exact_files`.
+                flag bound,
+                /// Lets the command write to a `bound` file. Nothing is written outside.
+                flag writable,
             }
         }
     };
@@ -139,25 +171,55 @@ impl Entry {
             Entry::Bind(bind) => Some(bind),
             Entry::Tmpfs(_)
             | Entry::Mqueue(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_)
+            | Entry::ReadOnly(_)
+            | Entry::Chmod(_)
             | Entry::Dir(_)
             | Entry::Symlink(_)
             | Entry::File(_) => None,
         }
     }
 
+    /// Whether the entry describes a file system of its own order, which only `exact_files` has.
+    pub(crate) fn needs_order(&self) -> bool {
+        match self {
+            Entry::Proc(_) | Entry::Dev(_) | Entry::ReadOnly(_) | Entry::Chmod(_) => true,
+            Entry::File(File { bound, writable, .. }) => *bound || *writable,
+            Entry::Bind(_)
+            | Entry::Tmpfs(_)
+            | Entry::Mqueue(_)
+            | Entry::Dir(_)
+            | Entry::Symlink(_) => false,
+        }
+    }
+
     /// Whether the entry is a mount, which hides everything created below its path earlier.
     pub(crate) fn is_mount(&self) -> bool {
         match self {
-            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Mqueue(_) => true,
-            Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => false,
+            Entry::Bind(_)
+            | Entry::Tmpfs(_)
+            | Entry::Mqueue(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_) => true,
+            Entry::ReadOnly(_)
+            | Entry::Chmod(_)
+            | Entry::Dir(_)
+            | Entry::Symlink(_)
+            | Entry::File(_) => false,
         }
     }
 
     /// Whether each copy of a template mounts a new one, because copies must not share it.
     pub(crate) fn is_mounted_by_each_copy(&self) -> bool {
         match self {
-            Entry::Tmpfs(_) | Entry::Mqueue(_) => true,
-            Entry::Bind(_) | Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => false,
+            Entry::Tmpfs(_) | Entry::Mqueue(_) | Entry::Proc(_) | Entry::Dev(_) => true,
+            Entry::Bind(_)
+            | Entry::ReadOnly(_)
+            | Entry::Chmod(_)
+            | Entry::Dir(_)
+            | Entry::Symlink(_)
+            | Entry::File(_) => false,
         }
     }
 
@@ -167,9 +229,11 @@ impl Entry {
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Mqueue(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_)
             | Entry::Symlink(_)
             | Entry::File(_) => true,
-            Entry::Dir(_) => false,
+            Entry::ReadOnly(_) | Entry::Chmod(_) | Entry::Dir(_) => false,
         }
     }
 
@@ -178,7 +242,13 @@ impl Entry {
         match self {
             Entry::Mqueue(_) => Some("holds message queues alone"),
             Entry::Symlink(_) | Entry::File(_) => Some("is not a directory"),
-            Entry::Bind(_) | Entry::Tmpfs(_) | Entry::Dir(_) => None,
+            Entry::Bind(_)
+            | Entry::Tmpfs(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_)
+            | Entry::ReadOnly(_)
+            | Entry::Chmod(_)
+            | Entry::Dir(_) => None,
         }
     }
 
@@ -188,6 +258,10 @@ impl Entry {
             Entry::Mqueue(_) => Some(Namespace::Ipc),
             Entry::Bind(_)
             | Entry::Tmpfs(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_)
+            | Entry::ReadOnly(_)
+            | Entry::Chmod(_)
             | Entry::Dir(_)
             | Entry::Symlink(_)
             | Entry::File(_) => None,
@@ -196,11 +270,18 @@ impl Entry {
 
     pub(crate) fn access(&self) -> Access {
         match self {
-            Entry::Bind(Bind { writable: true, .. }) | Entry::Tmpfs(_) | Entry::Mqueue(_) => {
-                Access::Write
-            }
-            Entry::Bind(Bind { devices: true, .. }) => Access::Devices,
-            Entry::Bind(_) | Entry::Dir(_) | Entry::Symlink(_) | Entry::File(_) => Access::AsRoot,
+            Entry::Bind(Bind { writable: true, .. })
+            | Entry::Tmpfs(_)
+            | Entry::Mqueue(_)
+            | Entry::Dev(_)
+            | Entry::File(File { writable: true, .. }) => Access::Write,
+            Entry::Bind(Bind { devices: true, .. }) | Entry::Proc(_) => Access::Devices,
+            Entry::Bind(_)
+            | Entry::ReadOnly(_)
+            | Entry::Chmod(_)
+            | Entry::Dir(_)
+            | Entry::Symlink(_)
+            | Entry::File(_) => Access::AsRoot,
         }
     }
 }

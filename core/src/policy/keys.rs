@@ -81,6 +81,16 @@ macro_rules! for_each_key {
             own etc at etc,
             /// Keeps the root directory, a tmpfs, writable.
             flag writable_root at writable_root,
+            /// The file system consists of the entries in `files` alone, which are applied in their
+            /// order. There is no program of the host's, no `/dev`, `/proc` and `/tmp` unless an
+            /// entry adds it (`proc`, `dev`).
+            ///
+            /// An entry may be at `/`, and several may be at one path: a later mount covers what is
+            /// there. Directories, links, files and mount points are also created in writable
+            /// binds, and so in the caller's directories. The root is writable unless an entry makes
+            /// it read-only (`read_only`). With a shared pid namespace, a proc must
+            /// be visible at `/proc`.
+            flag exact_files at exact_files,
             /// Whether the sandbox has its own pseudo-terminals: `/dev/pts`, `/dev/ptmx` and
             /// `/dev/tty` (docs/terminals.md). Default: true, unless the policy puts something else
             /// in their place or shares the mount namespace.
@@ -91,6 +101,14 @@ macro_rules! for_each_key {
             /// then neither masked nor partly hidden, because the kernel allows a fresh procfs only
             /// where a complete one is visible.
             flag nested at nested,
+            /// The capabilities that the command keeps in the sandbox's user namespace, such as
+            /// `net_admin` (`capabilities(7)`). Default: none. Without `nested`, `sys_resource` is
+            /// not allowed, because it lifts the ban on user namespaces.
+            ///
+            /// With a shared user namespace and `as_caller`, these are the caller's own, and act on
+            /// the whole host. With `sys_admin` or `sys_ptrace`, a program can undo mounts of the
+            /// sandbox or stop the warden. Only for programs that the caller trusts.
+            own capabilities at capabilities,
             /// The seccomp filter: the name of a profile, or a profile with additional rules
             /// (docs/filters.md). Default: the profile `nested` if `nested` is set, else `default`.
             own seccomp at seccomp,

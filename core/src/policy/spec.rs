@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::Sandbox;
     use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
-    use crate::policy::{Bind, Clock, Io, Limit, MiB, Namespace, Resource, Tmpfs};
+    use crate::policy::{Bind, Capability, Clock, Io, Limit, MiB, Namespace, Resource, Tmpfs};
     use serde_json::Map;
     use std::time::Duration;
 
@@ -178,6 +178,7 @@ mod tests {
             .host_ids(300_000)
             .root("/srv/other")
             .writable_root()
+            .exact_files()
             .terminals()
             .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
             .bind_ro("/same", "/same")
@@ -188,6 +189,7 @@ mod tests {
             .file("/f", "text")
             .file("/g", [0xff, 0])
             .nested()
+            .capability(Capability::NetAdmin)
             .seccomp(
                 Seccomp::profile(Profile::Strict)
                     .allow("execve")

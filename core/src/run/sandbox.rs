@@ -12,7 +12,8 @@ use compiled::Compiled;
 use crate::base::error::Result;
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
-    Bind, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy, Resource, System, Tmpfs,
+    Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy, Resource,
+    System, Tmpfs,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -204,6 +205,21 @@ impl Sandbox {
     }
 
     // ---- hardening, and limits of single processes
+
+    /// Lets the command keep a capability (`capabilities(7)`) in the sandbox's user namespace. May
+    /// be called several times. By default it keeps none.
+    ///
+    /// With a shared user namespace and [`Sandbox::as_caller`], it is the caller's own capability,
+    /// which acts on the whole host. With [`Capability::SysAdmin`] or [`Capability::SysPtrace`], a
+    /// program can undo mounts of the sandbox or stop the warden. Only for programs that the caller
+    /// trusts.
+    ///
+    /// The start fails if the caller, in a shared user namespace, does not have it.
+    pub fn capability(self, capability: Capability) -> Sandbox {
+        self.with(|policy| {
+            policy.capabilities.insert(capability);
+        })
+    }
 
     /// Sets which system calls programs inside may make: a profile, or a profile with rules. The
     /// default is [`Profile::Default`](crate::Profile::Default), and

@@ -56,8 +56,9 @@ impl Warden {
         }
         send_setup(&ours, policy, plan, report_ready)?;
         let flags = if via_founder { None } else { Some(plan.flags) };
+        let entry = enforcement.cgroup.entry_descriptors();
         let Launched { pidfd, pid, entered } =
-            launch(&image, flags, theirs.as_fd()?, &enforcement.cgroup.entry_descriptors())
+            launch(&image, flags, theirs.as_fd()?, &entry, policy.capability_set())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;

@@ -196,7 +196,9 @@ impl<'a> SetupContext<'a> {
             }
             Step::Device { path, major, minor } => self.mounts.open_device(path, (major, minor))?,
             Step::Readable { source } => self.mounts.check_readable(source)?,
-            Step::Root { size, inodes } => self.mounts.new_root(size, inodes)?,
+            Step::Root { size, inodes, anywhere } => {
+                self.mounts.new_root(size, inodes, anywhere)?
+            }
             Step::Directory { at, mode } => self.mounts.directory(at, mode)?,
             Step::Bind { source, at, attributes } => self.mounts.bind(source, at, attributes)?,
             Step::Tmpfs { at, size, inodes, mode, attributes } => {
@@ -210,6 +212,11 @@ impl<'a> SetupContext<'a> {
             Step::File { at, mode, data, optional } => {
                 self.mounts.file(at, mode, data, optional)?
             }
+            Step::BoundFile { at, mode, data, attributes } => {
+                self.mounts.bound_file(at, mode, data, attributes)?
+            }
+            Step::Remount { at } => self.mounts.make_read_only(at)?,
+            Step::Chmod { at, mode } => self.mounts.change_mode(at, mode)?,
             Step::Populate { source, at, names, except, attributes } => {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
@@ -272,9 +279,9 @@ impl<'a> SetupContext<'a> {
             Step::Keyring { dispensable } => {
                 self.finished.protections |= seal::keyring(dispensable)?
             }
-            Step::Seal {} => {
-                let protections = seal::seal()?;
-                seal::verify(self.user)?;
+            Step::Seal { capabilities } => {
+                let protections = seal::seal(capabilities, self.user.0)?;
+                seal::verify(self.user, capabilities)?;
                 self.finished.protections |= protections;
             }
         }

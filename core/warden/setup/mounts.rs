@@ -2,20 +2,22 @@
 //! the mounts in it.
 //!
 //! Every mount is made by descriptor. Targets are resolved below the new root only. Mount points
-//! are made only in file systems that the warden has mounted.
+//! are made only in file systems that the warden has mounted, unless the plan says `anywhere`.
 
 use super::target::{self, Spot};
-use crate::sys::{self, Errno, Fd, Result, open};
+use crate::sys::{self, Errno, Fd, Result, Status, open};
 use crate::text::ShortText;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
 mod attach;
 mod cover;
+mod files;
 mod known;
 mod sources;
 
 use attach::{Attach, Options};
+use files::new_file;
 use known::Known;
 pub use sources::is_automount_out_of_reach;
 
@@ -23,8 +25,14 @@ pub struct Mounts<'a> {
     attach: Attach,
     known: Known,
     root: Option<Fd>,
+    /// The tmpfs at the bottom of the root, which the plan may have covered.
+    base: Option<Fd>,
+    /// The number of mounts on the root that this one covers.
+    covered_roots: usize,
     /// The warden has mounted the root itself.
     own_root: bool,
+    /// Entries may be made in the trees of the caller, too.
+    anywhere: bool,
     /// The directory in which the last entry was made, for the next one beside it.
     parent: Option<(&'a [u8], Fd)>,
 }
@@ -43,16 +51,20 @@ impl<'a> Mounts<'a> {
             attach: Attach::new(classic),
             known: Known::new(most)?,
             root: None,
+            base: None,
+            covered_roots: 0,
             own_root: false,
+            anywhere: false,
             parent: None,
         })
     }
 
     // ---- the tree
 
-    pub fn new_root(&mut self, size: u64, inodes: u64) -> Result<()> {
+    pub fn new_root(&mut self, size: u64, inodes: u64, anywhere: bool) -> Result<()> {
         let root = self.attach.root(size, inodes)?;
         self.known.push_own(&root)?;
+        self.anywhere = anywhere;
         self.root = Some(root);
         self.own_root = true;
         Ok(())
@@ -70,6 +82,11 @@ impl<'a> Mounts<'a> {
         }
     }
 
+    /// Whether entries may be made in this file system.
+    fn is_ours(&self, file_system: u64) -> bool {
+        self.anywhere || self.known.own().contains(&(file_system as usize))
+    }
+
     /// The directory in which to make an entry; ENOENT in a tree of the caller.
     fn parent_of(&mut self, spot: &Spot<'a, '_>) -> Result<i32> {
         if spot.parents.is_empty() {
@@ -82,8 +99,7 @@ impl<'a> Mounts<'a> {
         if self.known.own().is_empty() {
             return Err(Errno::ENOENT);
         }
-        let own = |file_system| self.known.own().contains(&(file_system as usize));
-        let directory = target::make_parents(self.root()?, spot.parents, &own)?;
+        let directory = target::make_parents(self.root()?, spot.parents, &|it| self.is_ours(it))?;
         Ok(self.parent.insert((spot.parents, directory)).1.number())
     }
 
@@ -116,8 +132,8 @@ impl<'a> Mounts<'a> {
         itself: bool,
         how: impl FnOnce(i32, &CStr) -> Result<T>,
     ) -> Result<T> {
-        let own = |file_system| self.known.own().contains(&(file_system as usize));
-        let (directory, name) = spot.place_behind_links(self.root()?, &own, itself)?;
+        let (directory, name) =
+            spot.place_behind_links(self.root()?, &|it| self.is_ours(it), itself)?;
         how(directory.number(), name.as_c_str())
     }
 
@@ -167,46 +183,15 @@ impl<'a> Mounts<'a> {
         }
     }
 
-    pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
-        match self.parent_of(spot) {
-            Err(Errno::ENOENT) => {
-                self.make_behind_links(spot, false, |parent, name| sys::symlink(to, parent, name))
-            }
-            parent => sys::symlink(to, parent?, spot.name),
-        }
-    }
-
-    /// Makes a file. An existing file of the caller is covered by a read-only mount instead.
-    pub fn file(&mut self, at: &'a CStr, mode: u32, data: &[u8], optional: bool) -> Result<()> {
-        const STAGING: &CStr = c".file";
-        let spot = Spot::of(at);
-        let new = |parent: i32, name: &CStr| new_file(parent, name, mode, data);
-        if self.make(&spot, new)?.is_some() {
-            return Ok(());
-        }
-        let existing = match self.existing(&spot) {
-            Err(Errno::ENOENT) if optional => return Ok(()),
-            Err(Errno::ENOENT) => return self.make_behind_links(&spot, true, new).map(drop),
-            result => result?,
-        };
-        let root = self.root()?.number();
-        new_file(root, STAGING, mode, data)?;
-        let file = sys::open(root, STAGING, open::PATH | open::NO_FOLLOW, 0)?;
-        let tree = self.attach.copy(file.number())?;
-        self.attach.put(
-            tree,
-            &existing,
-            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV,
-        )?;
-        sys::unlink(root, STAGING)
-    }
-
     // ---- mounts in the tree
 
     pub fn bind(&mut self, source: u32, at: &'a CStr, attributes: u64) -> Result<()> {
         let Some(source) = self.source(source)? else { return Ok(()) };
-        let directory = sys::status(source, c"")?.is_directory();
-        self.bind_fd(source, directory, &Spot::of(at), attributes)
+        let status = sys::status(source, c"")?;
+        let directory = status.is_directory();
+        let covers =
+            if directory && is_callers_root(source, &status)? { 1 + self.covered_roots } else { 0 };
+        self.bind_tree(source, directory, &Spot::of(at), attributes, covers)
     }
 
     pub fn bind_fd(
@@ -216,10 +201,39 @@ impl<'a> Mounts<'a> {
         spot: &Spot<'a, '_>,
         attributes: u64,
     ) -> Result<()> {
+        self.bind_tree(source, directory, spot, attributes, 0)
+    }
+
+    /// The copy of the source has this number of copies of new roots on it, which are taken away.
+    fn bind_tree(
+        &mut self,
+        source: i32,
+        directory: bool,
+        spot: &Spot<'a, '_>,
+        attributes: u64,
+        covers: usize,
+    ) -> Result<()> {
         let point = self.mount_point(spot, directory)?;
         let tree = self.attach.copy(source)?;
         self.forget_parent_below(spot);
-        self.attach.put(tree, &point, attributes).map(drop)
+        let mounted = self.attach.put_copy(tree, &point, attributes, covers)?;
+        self.stand_on(spot, mounted)
+    }
+
+    /// Makes a mount on the root the root of what follows.
+    fn stand_on(&mut self, spot: &Spot<'a, '_>, mounted: Option<Fd>) -> Result<()> {
+        if !spot.is_root() {
+            return Ok(());
+        }
+        let mounted = match mounted {
+            Some(mounted) => mounted,
+            None => self.attach.top()?,
+        };
+        self.parent = None;
+        let below = self.root.replace(mounted);
+        self.base = self.base.take().or(below);
+        self.covered_roots += 1;
+        Ok(())
     }
 
     /// Mounts a new file system, which covers what is there.
@@ -233,7 +247,8 @@ impl<'a> Mounts<'a> {
         let spot = Spot::of(at);
         let point = self.mount_point(&spot, true)?;
         self.forget_parent_below(&spot);
-        self.attach.mount(&point, kind, options, attributes).map(drop)
+        let mounted = self.attach.mount(&point, kind, options, attributes)?;
+        self.stand_on(&spot, mounted)
     }
 
     /// Mounts a tmpfs and returns its descriptor. A `size` or a number of `inodes` of 0 means the
@@ -303,11 +318,14 @@ impl<'a> Mounts<'a> {
     // ---- the new root becomes the root
 
     /// Makes the new root the root. `pivot_root(".", ".")` stacks the old root on the new one, and
-    /// detaching `.` then detaches the old one (pivot_root(2)).
+    /// detaching `.` then detaches the old one (pivot_root(2)). Roots that the new one covered are on
+    /// top of the old one, and each is detached before it.
     pub fn pivot(&mut self) -> Result<()> {
         sys::change_directory_to(self.root()?)?;
         sys::pivot_root(c".", c".")?;
-        sys::detach(c".")?;
+        for _ in 0..=self.covered_roots {
+            sys::detach(c".")?;
+        }
         sys::change_directory(c"/")?;
         self.close_sources();
         Ok(())
@@ -329,33 +347,12 @@ impl<'a> Mounts<'a> {
     }
 }
 
-fn new_file(directory: i32, name: &CStr, mode: u32, data: &[u8]) -> Result<Fd> {
-    let file = sys::open(
-        directory,
-        name,
-        open::WRITE | open::CREATE | open::EXCLUSIVE | open::NO_FOLLOW,
-        mode,
-    )?;
-    fill(&file, data)?;
-    Ok(file)
-}
-
-/// Writes a file that may exceed the caller's soft limit on the file size (RLIMIT_FSIZE), but not
-/// its hard limit. The soft limit is restored afterwards, because a command may inherit it.
-fn fill(file: &Fd, data: &[u8]) -> Result<()> {
-    const RLIMIT_FSIZE: u32 = 1;
-    if data.is_empty() {
-        return Ok(());
-    }
-    match sys::limit(RLIMIT_FSIZE) {
-        Ok((soft, hard)) if soft < data.len() as u64 && soft < hard => {
-            sys::set_limit(RLIMIT_FSIZE, hard, hard)?;
-            let written = sys::write(file, data);
-            sys::set_limit(RLIMIT_FSIZE, soft, hard)?;
-            written
-        }
-        _ => sys::write(file, data),
-    }
+/// Whether this is the caller's root, on which the new root is mounted.
+fn is_callers_root(source: i32, status: &Status) -> Result<bool> {
+    let root = sys::open(sys::CWD, c"/", open::PATH | open::DIRECTORY, 0)?;
+    let other = sys::status(root.number(), c"")?;
+    let same = (status.number, status.file_system) == (other.number, other.file_system);
+    Ok(same && attach::mount_id(source)? == attach::mount_id(root.number())?)
 }
 
 /// Passes the options of a tmpfs to `mount`. A `size` or a number of `inodes` of 0 means the

@@ -15,19 +15,21 @@ use core::ffi::CStr;
 /// # Errors
 ///
 /// EBADE if any of them is not as it should be.
-pub fn verify((uid, gid): (u32, u32)) -> Result<()> {
+pub fn verify((uid, gid): (u32, u32), kept: u64) -> Result<()> {
     const DUMPABLE: usize = 0;
+    let [low, high] = words(kept);
+    let inherited = if is_inherited(kept, uid) { [low, high] } else { [0, 0] };
     let (uids, gids) = sys::user()?;
     let mut sealed = uids == [uid; 3] && gids == [gid; 3];
-    sealed &= sys::capabilities()? == [0; 6];
+    sealed &= sys::capabilities()? == [low, low, inherited[0], high, high, inherited[1]];
     for capability in 0..64 {
         match sys::ask(process::CAPBSET_READ, capability) {
-            Ok(held) => sealed &= held == 0,
+            Ok(held) => sealed &= held as u64 == kept >> capability & 1,
             Err(Errno::EINVAL) if capability > 0 => break,
             Err(errno) => return Err(errno),
         }
     }
-    sealed &= sys::ask(process::GET_SECUREBITS, 0)? == SECUREBITS;
+    sealed &= sys::ask(process::GET_SECUREBITS, 0)? == securebits(kept);
     sealed &= sys::ask(process::GET_NO_NEW_PRIVS, 0)? == 1;
     sealed &= sys::ask(process::GET_DUMPABLE, 0)? == DUMPABLE;
     if sealed { Ok(()) } else { Err(Errno::EBADE) }
@@ -183,12 +185,29 @@ const SECUREBITS: usize = {
     NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE
 };
 
-/// Gives up all capabilities for good.
-pub fn seal() -> Result<u64> {
+/// A command that keeps capabilities may use them as on any system: user id 0 has its usual
+/// meaning, and another user passes them on as ambient ones.
+fn securebits(kept: u64) -> usize {
+    if kept == 0 { SECUREBITS } else { 0 }
+}
+
+/// Whether programs get the capabilities as ambient ones. Those of user id 0 get them anyway.
+fn is_inherited(kept: u64, uid: u32) -> bool {
+    kept != 0 && uid != 0
+}
+
+fn words(set: u64) -> [u32; 2] {
+    [set as u32, (set >> 32) as u32]
+}
+
+/// Gives up all capabilities but those in `kept` for good.
+///
+/// The warden keeps them, too: it starts the command, which cannot have more than the warden.
+pub fn seal(kept: u64, uid: u32) -> Result<u64> {
     const LINUX_PERSONALITY: u32 = 0;
     sys::personality(LINUX_PERSONALITY)?;
     sys::prctl(process::SET_DUMPABLE, 0)?;
-    for capability in 0..64 {
+    for capability in (0..64).filter(|capability| kept >> capability & 1 == 0) {
         match sys::prctl(process::CAPBSET_DROP, capability) {
             Ok(()) => {}
             // Past the last capability of this kernel.
@@ -200,9 +219,16 @@ pub fn seal() -> Result<u64> {
         Ok(()) => {}
         Err(errno) => return Err(errno),
     }
-    sys::prctl(process::SET_SECUREBITS, SECUREBITS)?;
-    sys::drop_capabilities()?;
+    sys::prctl(process::SET_SECUREBITS, securebits(kept))?;
+    let inherited = is_inherited(kept, uid);
+    sys::limit_capabilities(words(kept), inherited)?;
     sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
+    if kept != 0 {
+        for capability in (0..64).filter(|capability| inherited && kept >> capability & 1 != 0) {
+            sys::raise_ambient(capability)?;
+        }
+        return Ok(protection::NO_NEW_PRIVS);
+    }
     Ok(protection::CAPABILITIES
         | protection::SECUREBITS
         | protection::NO_NEW_PRIVS

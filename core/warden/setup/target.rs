@@ -65,6 +65,11 @@ impl<'a, 'n> Spot<'a, 'n> {
         Spot { parents, name, whole: None }
     }
 
+    /// Whether this is the root itself.
+    pub fn is_root(&self) -> bool {
+        self.name == c"."
+    }
+
     /// Opens what exists there.
     pub fn open(&self, root: &Fd, flags: u64) -> Result<Fd> {
         match self.whole {

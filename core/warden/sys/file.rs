@@ -122,6 +122,10 @@ pub fn read_link(directory: i32, name: &CStr, buffer: &mut [u8]) -> Result<usize
     call!(nr::READLINKAT, directory, name.as_ptr(), buffer.as_mut_ptr(), buffer.len())
 }
 
+pub fn change_mode(path: &CStr, mode: u32) -> Result<()> {
+    done(call!(nr::FCHMODAT, CWD, path.as_ptr(), mode))
+}
+
 pub fn unlink(directory: i32, name: &CStr) -> Result<()> {
     done(call!(nr::UNLINKAT, directory, name.as_ptr(), 0))
 }

@@ -68,6 +68,7 @@ numbers! {
     UNLINKAT         263    35
     SYMLINKAT        266    36
     READLINKAT       267    78
+    FCHMODAT         268    53
     FACCESSAT        269    48
     PPOLL            271    73
     UNSHARE          272    97

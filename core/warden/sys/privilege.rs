@@ -112,11 +112,19 @@ pub fn user() -> Result<([u32; 3], [u32; 3])> {
     Ok((uids, gids))
 }
 
-/// Empties the effective, permitted and inheritable sets.
-pub fn drop_capabilities() -> Result<()> {
+/// Sets the effective and the permitted set, each in two words. The inheritable set becomes the
+/// same if programs shall `inherit` them, else empty.
+pub fn limit_capabilities([low, high]: [u32; 2], inherit: bool) -> Result<()> {
     let header = [VERSION_3, 0];
-    let sets = [0u32; 6];
+    let inherited = |word: u32| if inherit { word } else { 0 };
+    let sets = [low, low, inherited(low), high, high, inherited(high)];
     done(call!(nr::CAPSET, header.as_ptr(), sets.as_ptr()))
+}
+
+/// Adds a capability to the ambient set. It must be permitted and inheritable.
+pub fn raise_ambient(capability: usize) -> Result<()> {
+    const RAISE: usize = 2;
+    done(call!(nr::PRCTL, process::CAP_AMBIENT, RAISE, capability, 0, 0))
 }
 
 pub fn personality(value: u32) -> Result<()> {

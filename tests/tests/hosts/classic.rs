@@ -42,6 +42,15 @@ fn both_ways_mount_alike() {
             Sandbox::new().bind(seclude::Bind::new("/dev", "/devices").devices().noexec()).nested(),
             Sandbox::new().bind_ro("/etc", "/etc").writable_root().uid(0),
             Sandbox::new().share(seclude::Namespace::Pid),
+            Sandbox::new()
+                .exact_files()
+                .bind_rw("/", "/")
+                .bind_ro("/", "/mnt")
+                .proc("/proc")
+                .entry(seclude::Tmpfs::new("/srv"))
+                .dev("/srv/dev")
+                .entry(seclude::File::new("/srv/file", "x").bound())
+                .read_only("/srv"),
         ];
         for sandbox in sandboxes {
             let (modern, classic) = (mounts(&sandbox), mounts(&sandbox.clone().classic_mounts()));

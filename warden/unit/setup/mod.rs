@@ -98,7 +98,7 @@ fn plan() -> Vec<Step<'static>> {
         Step::CgroupNamespace {},
         Step::Watch { own: true, alone: true },
         Step::PrivateMounts {},
-        Step::Root { size: 1 << 20, inodes: 0 },
+        Step::Root { size: 1 << 20, inodes: 0, anywhere: false },
         Step::Populate {
             source: 0,
             at: c"/",
@@ -128,7 +128,7 @@ fn plan() -> Vec<Step<'static>> {
             connect: list(&NONE),
         },
         Step::Keyring { dispensable: true },
-        Step::Seal {},
+        Step::Seal { capabilities: 0 },
         Step::Filter { program: &PROGRAM, protections: OF_FILTER, entrant: false },
     ]
     .into()

@@ -67,7 +67,7 @@ fn an_id_map_that_differs_is_noticed() {
 #[test]
 #[cfg_attr(miri, ignore = "it takes many minutes")]
 fn privileges_that_were_not_given_up_are_noticed() {
-    let seal = index_of(&plan(), |step| matches!(step, Step::Seal {}));
+    let seal = index_of(&plan(), |step| matches!(step, Step::Seal { .. }));
     let bounding = (0..=40).map(|number| format!("prctl CAPBSET_DROP {number:#x}"));
     let others = [
         "setresuid 1000",

@@ -13,6 +13,8 @@ use core::ffi::CStr;
 
 mod classic;
 
+pub use classic::mount_id;
+
 /// Options of a file system, with their values.
 pub type Options<'a> = &'a [(&'a CStr, &'a CStr)];
 
@@ -46,11 +48,16 @@ impl Attach {
             classic::mount(c"/", c"tmpfs", options, attributes)?;
             // The mount now covers "/". A lookup that starts at "/" does not step onto it, but one
             // through ".." does.
-            return sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0);
+            return self.top();
         }
         let root = configured(c"tmpfs", options)?.mount(attributes)?;
         sys::attach_tree(&root, sys::CWD, c"/")?;
         Ok(root)
+    }
+
+    /// The topmost mount at the root.
+    pub fn top(&self) -> Result<Fd> {
+        sys::open(sys::CWD, c"/..", open::PATH | open::DIRECTORY, 0)
     }
 
     /// Copies the tree at `source`, with all mounts below it.
@@ -65,13 +72,29 @@ impl Attach {
     /// Attaches `tree` to `point`, with `attributes` on all its mounts. Returns its descriptor if
     /// there is one.
     pub fn put(&self, tree: MountTree, point: &Fd, attributes: u64) -> Result<Option<Fd>> {
+        self.put_copy(tree, point, attributes, 0)
+    }
+
+    /// The same. The copy has this number of copies of new roots on top, which are detached.
+    pub fn put_copy(
+        &self,
+        tree: MountTree,
+        point: &Fd,
+        attributes: u64,
+        covers: usize,
+    ) -> Result<Option<Fd>> {
         match tree {
             MountTree::Detached(tree) => {
                 sys::add_attributes(&tree, attributes, true)?;
                 sys::attach_tree(&tree, point.number(), c"")?;
+                for _ in 0..covers {
+                    sys::detach(ShortText::of_descriptor(point.number()).as_c_str())?;
+                }
                 Ok(Some(tree))
             }
-            MountTree::Original(source) => classic::bind(source, point, attributes).map(|()| None),
+            MountTree::Original(source) => {
+                classic::bind(source, point, attributes, covers).map(|()| None)
+            }
         }
     }
 
@@ -117,6 +140,15 @@ impl Attach {
         match sys::attach_beneath(tree, top) {
             Err(Errno::EINVAL) => Ok(()),
             result => result,
+        }
+    }
+
+    /// Makes the mount with this root read-only. EINVAL if it is the root of no mount.
+    pub fn make_read_only(&self, root: &Fd) -> Result<()> {
+        if self.classic {
+            classic::make_read_only(root)
+        } else {
+            sys::add_attributes(root, attribute::READ_ONLY, false)
         }
     }
 

@@ -45,7 +45,7 @@ pub fn unattached(kind: &CStr, attributes: u64) -> Result<Fd> {
 
 /// Attaches a copy of `source`, then sets the attributes of it and of each mount below it.
 #[inline(never)]
-pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
+pub fn bind(source: i32, point: &Fd, attributes: u64, covers: usize) -> Result<()> {
     let target = ShortText::of_descriptor(point.number());
     sys::mount(
         Some(ShortText::of_descriptor(source).as_c_str()),
@@ -54,6 +54,9 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
         MS_BIND | MS_REC,
         None,
     )?;
+    for _ in 0..covers {
+        sys::detach(target.as_c_str())?;
+    }
     // The descriptor still refers to what the mount covers. The path through the parent leads onto
     // the mount.
     let mut place = [0u8; 4096];
@@ -68,7 +71,7 @@ pub fn bind(source: i32, point: &Fd, attributes: u64) -> Result<()> {
 /// Remounts the mount with the root `mounted` and all mounts below it, as mountinfo lists them
 /// (proc_pid_mountinfo(5)).
 fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
-    let top = mount_id(mounted)?;
+    let top = mount_id(mounted.number())?;
     let mut ids = Pages::new(1 << 16, false)?;
     let ids = ids.words();
     let (mut known, mut prefix) = (0, Path::empty());
@@ -84,6 +87,10 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
         let (Some(point), Some(options)) = (fields.nth(2), fields.next()) else { continue };
         if id == top {
             prefix = unescape(point)?;
+            // What is below the root has no slash more.
+            if prefix.as_bytes() == b"/" {
+                prefix.truncate(0);
+            }
         } else if !ids[..known].contains(&parent) {
             continue;
         }
@@ -102,6 +109,21 @@ fn remount_all(mounted: &Fd, attributes: u64) -> Result<()> {
         remount(ShortText::of_descriptor(here.number()).as_c_str(), attributes | present(options))?;
     }
     if known == 0 { Err(Errno::EPROTO) } else { Ok(()) }
+}
+
+/// Makes one mount read-only, and keeps its other attributes.
+pub fn make_read_only(root: &Fd) -> Result<()> {
+    let id = mount_id(root.number())?;
+    let mut lines = Lines::open(c"/proc/self/mountinfo")?;
+    while let Some(line) = lines.next()? {
+        let mut fields = line.split(|&byte| byte == b' ');
+        if fields.next().and_then(decimal) == Some(id) {
+            let kept = present(fields.nth(4).unwrap_or_default());
+            let target = ShortText::of_descriptor(root.number());
+            return remount(target.as_c_str(), attribute::READ_ONLY | kept);
+        }
+    }
+    Err(Errno::EPROTO)
 }
 
 pub fn remount(target: &CStr, attributes: u64) -> Result<()> {
@@ -124,11 +146,11 @@ fn present(options: &[u8]) -> u64 {
 
 /// The id of the mount that a descriptor is on. It comes from statx(2), or before Linux 5.8 from
 /// fdinfo (proc_pid_fdinfo(5)). Before 5.14, a process that is not dumpable may not read fdinfo.
-fn mount_id(fd: &Fd) -> Result<usize> {
-    if let Some(mount) = sys::status(fd.number(), c"")?.mount {
+pub fn mount_id(number: i32) -> Result<usize> {
+    if let Some(mount) = sys::status(number, c"")?.mount {
         return Ok(mount as usize);
     }
-    let path = ShortText::numbered(b"/proc/self/fdinfo/", fd.number() as u64, b"");
+    let path = ShortText::numbered(b"/proc/self/fdinfo/", number as u64, b"");
     let mut lines = Lines::open(path.as_c_str())?;
     while let Some(line) = lines.next()? {
         if let Some(id) = line.strip_prefix(b"mnt_id:\t").and_then(decimal) {
