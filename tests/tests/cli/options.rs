@@ -53,6 +53,16 @@ const NO_MKDIR: [[u8; 8]; 4] = [
     [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f],
 ];
 
+/// A file system that has the host's programs and nothing else, and more entries.
+macro_rules! exact {
+    ($($more:literal),*) => {
+        [
+            "--exact-files", "--bind", "/usr", "--symlink", "usr/bin:/bin", "--symlink",
+            "usr/lib:/lib", "--symlink", "usr/lib64:/lib64", $($more),*
+        ]
+    };
+}
+
 const SLEEP: &[&str] = &["sleep", "1"];
 const TRUE: &[&str] = &["true"];
 
@@ -147,6 +157,19 @@ const ROWS: &[Row] = &[
     row("file", &["--file", "{DIR}/given:/copied,mode=0600"],
         &["sh", "-c", "cat /copied; stat -c %a /copied"],
         Text("the contents\n600")),
+    // File systems of the policy's own order.
+    row("capabilities", &["--capabilities", "net_admin"],
+        &["grep", "CapEff", "/proc/self/status"], Text("0000000000001000")),
+    row("exact-files", &["--exact-files", "--bind", "/:/"], &["ls", "-d", "/home"], Text("/home\n")),
+    row("proc", &exact!["--proc", "/elsewhere"],
+        &["cat", "/elsewhere/sys/kernel/ostype"], Text("Linux\n")),
+    row("dev", &exact!["--dev", "/devices"],
+        &["sh", "-c", "echo x > /devices/null && echo fine"], Text("fine\n")),
+    row("read-only", &exact!["--tmpfs", "/work", "--read-only", "/work"],
+        &["sh", "-c", "echo x > /work/file"], Text("Read-only file system")),
+    row("chmod", &exact!["--dir", "/work", "--chmod", "/work,mode=0710"],
+        &["stat", "-c", "%a", "/work"], Text("710\n")),
+
     // The command.
     row("env", &["-e", "OWN=value", "--env", "GIVEN"],
         &["sh", "-c", "echo $OWN $GIVEN"], Text("value given outside")),
