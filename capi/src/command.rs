@@ -1,4 +1,5 @@
-//! `seclude_command`: a program to run, and the ways to start it.
+//! `seclude_command`: a program to run, and the ways to start it. The file is longer than 400 lines
+//! because it has a function for each word of a command, with the text of the header.
 
 use crate::boundary::{
     Answer, Sticky, bytes, change, code, create, descriptor, free, numbers, read, set, strings,

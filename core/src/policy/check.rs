@@ -1,12 +1,12 @@
 //! Rejects invalid policies before anything starts. Each error names the key and the value.
 
+mod identity;
 mod limits;
 mod order;
 
 use super::{Capability, Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
-use crate::wire::plan::GROUPS_MAX;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -192,54 +192,6 @@ impl Policy {
                 .hint("a name like ssl/certs, in whose last part a * stands for any characters")),
             None => Ok(()),
         }
-    }
-
-    fn check_identity(&self) -> Result<()> {
-        let groups = self.groups.as_deref().unwrap_or_default();
-        if groups.len() > GROUPS_MAX {
-            return Err(Error::invalid(
-                format!("{} supplementary groups", groups.len()),
-                format!("at most {GROUPS_MAX}"),
-            ));
-        }
-        let ids = [("uid", self.uid), ("gid", self.gid)].into_iter();
-        for (what, id) in ids.chain(groups.iter().map(|group| ("group", *group))) {
-            if id == u32::MAX {
-                return Err(Error::invalid(
-                    format!("{what} {id}"),
-                    "this number means no id at all",
-                ));
-            }
-        }
-        if let Some(first) =
-            self.host_ids.filter(|first| *first == 0 || first.checked_add(HOST_IDS).is_none())
-        {
-            return Err(Error::invalid(
-                format!("host ids from {first}"),
-                format!("the range of {HOST_IDS} must lie between 1 and {}", u32::MAX - 1),
-            ));
-        }
-        if self.as_caller && self.host_ids.is_some() {
-            return Err(Error::invalid("host ids", "the command is the caller's own user")
-                .hint("leave out either host_ids or as_caller"));
-        }
-        let plain = |text: &[u8]| {
-            !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0))
-        };
-        if !plain(self.user.as_bytes()) || self.user.contains('/') {
-            return Err(Error::invalid(
-                format!("user {:?}", self.user),
-                "a user's name is not empty and has no colon, slash, newline or NUL",
-            ));
-        }
-        check_inside("home", &self.home)?;
-        if !plain(self.home.as_os_str().as_bytes()) {
-            return Err(Error::invalid(
-                format!("home {:?}", self.home),
-                "a home directory's name has no colon and no newline",
-            ));
-        }
-        Ok(())
     }
 
     fn check_files(&self) -> Result<()> {
