@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 
 from . import __version__, shell
@@ -138,10 +139,17 @@ def main(args: list[str] | None = None) -> int:
     shell.add_to(commands)
     wanted = parser.parse_args(args)
     try:
-        return int(wanted.run(wanted))
+        code = int(wanted.run(wanted))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SecludeError as error:
         print(f"python -m seclude {wanted.command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader has seen enough, as in `tree | head`. Python would fail again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import pty
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -274,6 +275,16 @@ def test_a_terminal_gets_colours_where_rich_is(
     assert f"{hostile.pid}→2" in text.decode()
     assert (b"\x1b[1;36m" in text) is rich
     assert b"\x1b[2J" not in text
+
+
+@pytest.mark.parametrize("words", [["tree"], ["doctor", "--json"]])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "seclude", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=PATIENCE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_value_with_holes_is_drawn(hostile: seclude.Popen) -> None:
