@@ -109,7 +109,11 @@ pub fn python() -> Vec<String> {
         lines.extend([String::new(), String::new()]);
     }
     let classes: Vec<&str> = ENTRIES.iter().map(class).collect();
-    lines.push(format!("Entry: TypeAlias = {}", classes.join(" | ")));
+    let alias = classes.join(" | ");
+    match format!("Entry: TypeAlias = {alias}") {
+        line if line.len() <= 100 => lines.push(line),
+        _ => lines.extend(["Entry: TypeAlias = (".into(), format!("    {alias}"), ")".into()]),
+    }
     lines.push("\"\"\"An entry of the file system.\"\"\"".into());
     lines.push(String::new());
     lines.extend(classes.iter().map(|class| format!("{} = {class}", class.to_lowercase())));

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         SetupError,
         TimeoutExpired,
     )
+    from .executor import Executor, JobDied, RemoteError
 
     # faces: begin entries as imports
     from .files import (
@@ -92,12 +93,14 @@ __all__ = [
     "Copied",
     "Ended",
     "Execution",
+    "Executor",
     "Interaction",
     "Interpreter",
     "InterpreterError",
     "InterpreterLost",
     "Io",
     "Job",
+    "JobDied",
     "Joined",
     "Learned",
     "Listener",
@@ -115,6 +118,7 @@ __all__ = [
     "Process",
     "ProgramNotExecutable",
     "ProgramNotFound",
+    "RemoteError",
     "Report",
     "RetiredNetwork",
     "Sandbox",
@@ -179,6 +183,7 @@ _HOMES = {
         " directory file mqueue proc readonly symlink tmpfs"
     ),
     # faces: end
+    ".executor": "Executor JobDied RemoteError",
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",
     ".interpreter": "Execution Interpreter InterpreterError InterpreterLost",

@@ -209,7 +209,9 @@ class File(EntryPart):
     writable: bool = field(default=False, kw_only=True)
 
 
-Entry: TypeAlias = Bind | Tmpfs | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
+Entry: TypeAlias = (
+    Bind | Tmpfs | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
+)
 """An entry of the file system."""
 
 bind = Bind

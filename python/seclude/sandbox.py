@@ -266,6 +266,24 @@ class Sandbox(CommandRunner):
             self.cell(), preload=preload, path=path, python=python, program=program, owns=True
         )
 
+    def executor(
+        self,
+        workers: int | None = None,
+        *,
+        path: Iterable[Text] = (),
+        python: Text = "python3",
+        trusted: bool = False,
+    ) -> seclude.Executor:
+        """Return an executor of `concurrent.futures` whose calls run in sandboxes of this policy.
+
+        `workers` calls run at once, by default one for each processor. `path` are directories of
+        the host's with modules that the functions need; they are visible read-only. `python` is
+        the interpreter inside. With `trusted`, results are unpickled.
+        """
+        from .executor import Executor
+
+        return Executor(self, workers, path=path, python=python, trusted=trusted)
+
     def pool(self, size: int | None = None, *, reuse: bool = False) -> seclude.Pool:
         """Start a pool that keeps `size` sandboxes ready, by default one for each processor.
 
