@@ -39,10 +39,14 @@ pub struct Ran {
     pub err: String,
 }
 
-/// A command that runs `seclude` with these arguments. Its standard input is empty.
+/// The usual effect of signals, which a harness in the background does not inherit.
+const USUAL: &str = "--default-signal=INT,QUIT,HUP,TERM,TSTP";
+
+/// A command that runs `seclude` with these arguments. Its standard input is empty, and signals
+/// have their usual effect.
 pub fn seclude<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(caller::seclude());
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = Command::new("env");
+    command.arg(USUAL).arg(caller::seclude()).args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -79,24 +83,21 @@ pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ran {
     ran(&mut seclude(arguments))
 }
 
-/// Runs a line of a shell in which `seclude` is the command. Interrupts have their usual effect,
-/// which a harness in the background does not inherit.
+/// Runs a line of a shell in which `seclude` is the command. Signals have their usual effect.
 pub fn line(text: &str) -> Command {
     let mut command = Command::new("env");
     let program = caller::seclude();
-    command.args(["--default-signal=INT,QUIT,HUP,TERM,TSTP", "PS1=$ ", "sh", "-c"]);
+    command.args([USUAL, "PS1=$ ", "sh", "-c"]);
     command.arg(format!("seclude() {{ '{}' \"$@\"; }}\n{text}", program.display()));
     command.stdin(Stdio::null());
     command
 }
 
-/// `seclude` with these arguments as the leader of a process group, with the usual effect of
-/// signals.
+/// `seclude` with these arguments as the leader of a process group.
 pub fn leader(arguments: &[&str]) -> Command {
     use std::os::unix::process::CommandExt;
-    let mut command = Command::new("env");
-    command.arg("--default-signal=INT,QUIT,HUP,TERM,TSTP").arg(caller::seclude()).args(arguments);
-    command.stdin(Stdio::null()).process_group(0);
+    let mut command = seclude(arguments);
+    command.process_group(0);
     command
 }
 
