@@ -38,7 +38,7 @@ pub struct Asked {
     pub stack: Option<u64>,
     pub file_size: Option<u64>,
     pub core: u64,
-    /// The highest number of open files; `None` is the caller's own limit.
+    /// The highest number of open files; 0 is the caller's own limit.
     pub open_files: Option<u64>,
     /// The highest number of processes; `None` is any number.
     pub processes: Option<u64>,
@@ -77,7 +77,7 @@ impl Default for Asked {
             stack: None,
             file_size: None,
             core: 0,
-            open_files: Some(1024),
+            open_files: None,
             processes: Some(1),
             stdin: None,
             stdout: None,

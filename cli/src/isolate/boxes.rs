@@ -87,7 +87,11 @@ impl Place {
         let path = self.path.join(name);
         self.remove(name)?;
         let failed = |error: std::io::Error| Refusal::at("make", &path, error);
+        // A bind of a directory in it is opened without the privileges of the caller. Others do not
+        // come this far: the directory above is the caller's alone.
+        let mode = if self.owner.outside().is_some() { 0o711 } else { 0o700 };
         DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         if let Some(id) = self.owner.outside() {
             let made = File::open(&path).map_err(failed)?;
             fchown(&made, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// More memory than any host has. The control group counts, and limits nothing.
 const UNBOUNDED: u64 = 1 << 50;
 
+/// The highest number of open files, if the command line names none and the caller may have so many.
+const OPEN_FILES: u64 = 1024;
+
 /// The sandbox. The directories of the box are there.
 pub fn sandbox(asked: &Asked, place: &Place, rules: &Rules) -> Result<Sandbox> {
     let mut sandbox = Sandbox::new().exact_files().uid(place.owner.inside).gid(place.owner.inside);
@@ -111,7 +114,12 @@ fn limited(mut sandbox: Sandbox, asked: &Asked) -> Result<Sandbox> {
             .map_err(|errno| Refusal::new(format!("read the caller's limits: {}", errno.desc())))
     };
     let stack = asked.stack.map_or_else(|| hard(Limited::RLIMIT_STACK), Ok)?;
-    let open_files = asked.open_files.map_or_else(|| hard(Limited::RLIMIT_NOFILE), Ok)?;
+    let most = hard(Limited::RLIMIT_NOFILE)?;
+    let open_files = match asked.open_files {
+        None => OPEN_FILES.min(most),
+        Some(0) => most,
+        Some(number) => number,
+    };
     sandbox = sandbox.rlimit(Resource::Stack, stack, stack).rlimit(
         Resource::Nofile,
         open_files,

@@ -160,7 +160,7 @@ options! {
     Run "open-files" ='n', Needed("N"), "Limit the open files; 1024 if not given, 0 for none"
         => Exact(
         |asked, value| {
-            asked.open_files = Some(number(given(value)?)?).filter(|number| *number != 0);
+            asked.open_files = Some(number(given(value)?)?);
             Ok(())
         });
     Any "quota" ='q', Needed("BLOCKS,INODES"), "Limit what the box holds on the disk" => Refused(

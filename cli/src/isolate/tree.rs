@@ -57,7 +57,8 @@ pub enum Change {
     Plain,
 }
 
-/// Changes everything below a directory. Directories that are nested too deep are removed.
+/// Changes everything below a directory. What is nested too deep keeps its owner, and is removed with
+/// the special files.
 pub fn change(directory: &OwnedFd, what: Change) -> Result<()> {
     change_below(directory, what, fstat(directory)?.st_dev, 0)
 }
@@ -83,10 +84,10 @@ fn change_below(directory: &OwnedFd, what: Change, device: u64, depth: u32) -> R
         }
         if is(&found, SFlag::S_IFDIR) {
             let inner = open_in(directory.as_fd(), &name)?;
-            if depth < DEPTH {
-                change_below(&inner, what, device, depth + 1)?;
-            } else {
-                empty(&inner)?;
+            match what {
+                _ if depth < DEPTH => change_below(&inner, what, device, depth + 1)?,
+                Change::Give(_) => {}
+                Change::Plain => empty(&inner)?,
             }
         }
     }

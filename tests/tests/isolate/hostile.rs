@@ -13,8 +13,9 @@ pub const HOSTILE: &[Row] = &[
                    run --special-files $way $name -- /bin/echo x 2>/dev/null; echo $?
                done
            done
-           cat victim; ls d"#,
-        "2\n2\n2\n2\nold\n",
+           cat victim; ls d
+           rm "$P/link"; run -o link -- /bin/echo x; echo $?; cat "$P/link""#,
+        "2\n2\n2\n2\nold\n0\nx\n",
     ),
     row(
         &[],
@@ -81,12 +82,15 @@ pub const HOSTILE: &[Row] = &[
            SECLUDE_ISOLATE_BOXES=$other "$B" --init 2>/dev/null || echo refused"#,
         "others may write there\nnot a directory\nrefused\n",
     ),
-    // The files of the judge become the program's, but not those with another name elsewhere.
+    // The files of the judge become the program's, but not those with another name elsewhere, nor
+    // what a link leads to.
     roots(
         &[],
         r#"echo a >"$P/a"; echo b >outside; ln outside "$P/b"; chmod 600 "$P/a" outside
-           run -- /bin/cat a; run -- /bin/cat b 2>/dev/null; echo $?; stat -c %u outside"#,
-        "a\n1\n0\n",
+           ln -s "$PWD/outside" "$P/link"; mkdir d; touch d/f; ln -s "$PWD/d" "$P/d"
+           run -- /bin/cat a; run -- /bin/cat b 2>/dev/null; echo $?; stat -c %u outside d d/f
+           [ $(stat -c %u "$P/a") != 0 ] && echo given"#,
+        "a\n1\n0\n0\n0\ngiven\n",
     ),
     // A signal to the judge's command ends the program.
     row(

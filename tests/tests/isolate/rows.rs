@@ -61,11 +61,11 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         &["--wait"],
-        r#"run -- /bin/sh -c 'echo >started; exec sleep 1' &
+        r#"mkfifo hold; run -- /bin/sh -c 'echo >started; exec cat' <hold & exec 9>hold
            until [ -e "$P/started" ]; do sleep 0.05; done
            run -- /bin/true 2>&1; echo $?; "$B" --cleanup 2>/dev/null; echo $?
-           run --wait -- /bin/echo waited; wait"#,
-        "isolate: box 0 is in use; --wait waits for it\n2\n2\nwaited\n",
+           run --wait -- /bin/echo waited 9>&- & sleep 0.2; echo held; exec 9>&-; wait"#,
+        "isolate: box 0 is in use; --wait waits for it\n2\n2\nheld\nwaited\n",
     ),
     row(
         &["--verbose", "--silent"],
@@ -134,8 +134,10 @@ pub const ROWS: &[Row] = &[
     row(
         &["--open-files"],
         r#"run -- /bin/sh -c 'ulimit -n'; run --open-files=32 -- /bin/sh -c 'ulimit -n'
-           [ $(run -n 0 -- /bin/sh -c 'ulimit -n') = $(ulimit -Hn) ] && echo same"#,
-        "1024\n32\nsame\n",
+           [ $(run -n 0 -- /bin/sh -c 'ulimit -n') = $(ulimit -Hn) ] && echo same
+           ulimit -n 500; run -- /bin/sh -c 'ulimit -n'
+           run -n 501 -- /bin/true 2>/dev/null; echo $?"#,
+        "1024\n32\nsame\n500\n2\n",
     ),
     row(
         &["--core"],
