@@ -7,7 +7,8 @@ pub const HOSTILE: &[Row] = &[
     // A link, a directory behind a link, a pipe and a directory in place of the file of a stream.
     row(
         &[],
-        r#"mkdir d; echo old >victim; ln -s "$PWD/victim" "$P/link"; ln -s "$PWD/d" "$P/d"
+        r#"mkdir d; echo old >victim; chmod 777 d victim
+           ln -s "$PWD/victim" "$P/link"; ln -s "$PWD/d" "$P/d"
            for way in -o -r; do
                for name in link d/new; do
                    run --special-files $way $name -- /bin/echo x 2>/dev/null; echo $?
