@@ -50,7 +50,8 @@ pub fn command() -> Command {
                 .about("Run a program once, and write the policy that allows just its system calls")
                 .defer(learn),
         )
-        .subcommand(bwrap())
+        .subcommand(of_others("bwrap", "Run a program with the options of bubblewrap"))
+        .subcommand(of_others("isolate", "Run programs in boxes with the options of isolate"))
         .subcommand(
             Command::new("cells")
                 .about("List and use the cells that programs of this user have published")
@@ -137,18 +138,16 @@ fn learn(command: Command) -> Command {
         .arg(flag("paths").help("List the paths that the program names, too"))
 }
 
-fn bwrap() -> Command {
-    Command::new("bwrap")
-        .about("Run a program with the options of bubblewrap")
-        .disable_help_flag(true)
-        .arg(
-            Arg::new("OPTIONS")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .value_parser(value_parser!(OsString))
-                .help("Its options, the program and its arguments: see seclude bwrap --help"),
-        )
+/// A command with the options of another program, which are read by hand.
+fn of_others(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).disable_help_flag(true).arg(
+        Arg::new("OPTIONS")
+            .num_args(0..)
+            .trailing_var_arg(true)
+            .allow_hyphen_values(true)
+            .value_parser(value_parser!(OsString))
+            .help(format!("Its options, and a program: see seclude {name} --help")),
+    )
 }
 
 fn cells(command: Command) -> Command {

@@ -14,6 +14,7 @@ mod start;
 mod table;
 
 use asked::Asked;
+pub use descriptors::inherited;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -33,6 +34,10 @@ pub type Result<T> = std::result::Result<T, Refusal>;
 impl Refusal {
     pub fn new(message: impl Into<String>) -> Refusal {
         Refusal(message.into())
+    }
+
+    pub fn into_message(self) -> String {
+        self.0
     }
 }
 

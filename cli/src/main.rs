@@ -10,6 +10,7 @@ mod batch;
 mod bwrap;
 mod cells;
 mod entries;
+mod isolate;
 mod learn;
 mod look;
 mod manual;
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     if bwrap::is_meant(&name) {
         return bwrap::main(&name, words.collect());
     }
+    if isolate::is_meant(&name) {
+        return isolate::main(&name, words.collect());
+    }
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -41,7 +45,8 @@ fn main() -> ExitCode {
     };
     let Some((name, matches)) = matches.subcommand() else { return status::usage() };
     let done = match name {
-        "bwrap" => return bwrap_of(matches),
+        "bwrap" => return bwrap::main("seclude bwrap".as_ref(), words_of(matches)),
+        "isolate" => return isolate::main("seclude isolate".as_ref(), words_of(matches)),
         "run" => run::run(matches),
         "shell" => run::shell(matches),
         "explain" => look::explain(matches),
@@ -58,8 +63,7 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|failure| failure.report())
 }
 
-/// `seclude bwrap`, whose options are read by hand.
-fn bwrap_of(matches: &clap::ArgMatches) -> ExitCode {
-    let words = matches.get_many::<std::ffi::OsString>("OPTIONS").unwrap_or_default();
-    bwrap::main("seclude bwrap".as_ref(), words.cloned().collect())
+/// The words of a command whose options are read by hand.
+fn words_of(matches: &clap::ArgMatches) -> Vec<std::ffi::OsString> {
+    matches.get_many("OPTIONS").unwrap_or_default().cloned().collect()
 }
