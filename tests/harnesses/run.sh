@@ -16,6 +16,8 @@ wanted=${*:-wrapper ctest meson autotools bats tap check cmocka gtest cargo next
 passed=0 failed=0 skipped=0
 mkdir -p "$place"
 rm -rf "${place:?}"/*
+# A checkout may lie in a home that is closed to others, and tests run where the caller stands.
+cd "$place" || exit 1
 log=$place/log
 export PATH="$prefix/bin:$PATH" PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 export LD_LIBRARY_PATH="$prefix/lib" CMAKE_PREFIX_PATH="$prefix"
