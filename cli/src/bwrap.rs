@@ -2,8 +2,9 @@
 //! `bwrap`.
 //!
 //! Every option is exact, or it is an error with a reason: none is ignored. `table` declares them
-//! all, and `reading` reads a command line. `asked` collects what the command line asks for, `layout` knows what is visible where,
-//! `policy` makes a sandbox of it, and `start` runs the program. docs/bwrap.md is the reference.
+//! all, and `reading` reads a command line. `asked` collects what the command line asks for,
+//! `layout` knows what is visible where, `policy` makes a sandbox of it, and `start` runs the
+//! program. docs/bwrap.md is the reference.
 
 mod asked;
 mod descriptors;

@@ -106,10 +106,11 @@ fn wait(child: &Child, relay: Option<&Relay>, signals: &SignalFd) -> Result<Read
 
 /// Sends a signal to the program's process group. The program leads a group of its own.
 fn pass_on(child: &Child, signal: Signal) {
-    // The group has the program's process id. The warden reaps the program only after the caller
-    // has seen its end, so the id is not another group's yet.
+    // The group has the program's process id, which another group can have after the end.
+    let mut process = [PollFd::new(child.pidfd(), PollFlags::POLLIN)];
+    let lives = matches!(poll(&mut process, PollTimeout::ZERO), Ok(0));
     match i32::try_from(child.id()) {
-        Ok(pid) if pid > 1 => drop(killpg(Pid::from_raw(pid), signal)),
+        Ok(pid) if pid > 1 && lives => drop(killpg(Pid::from_raw(pid), signal)),
         _ => {}
     }
 }

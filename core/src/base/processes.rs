@@ -169,30 +169,34 @@ fn descendants(root: i32) -> Result<Vec<Process>> {
 
 /// Kills every descendant of `root`.
 pub fn kill_below(root: i32) {
-    kill(|| descendants(root));
+    // The kernel or the cgroup ends what a failed scan leaves.
+    let _ = kill(|| descendants(root));
 }
 
 const ROUNDS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Kills every process that `list` finds.
+/// Kills every process that `list` finds. Returns whether a scan has found none alive.
 ///
 /// All of them are stopped first, because a process that keeps forking would outrun the scan. The
 /// number of rounds is bounded, because a process in uninterruptible sleep does not stop.
-pub fn kill(list: impl Fn() -> Result<Vec<Process>>) {
-    if stop(&list).is_err() {
-        return;
-    }
+///
+/// # Errors
+///
+/// The error of `list`.
+pub fn kill(list: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
+    stop(&list)?;
     for _ in 0..ROUNDS {
-        let Ok(found) = list() else { return };
+        let found = list()?;
         let living: Vec<&Process> =
             found.iter().filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
         if living.is_empty() {
-            return;
+            return Ok(true);
         }
         living.into_iter().for_each(|process| signal(process, libc::SIGKILL));
         std::thread::sleep(PAUSE);
     }
+    Ok(false)
 }
 
 /// Stops every process that `list` finds (SIGSTOP). Returns whether a scan has seen all of them

@@ -1,6 +1,6 @@
 """Messages to and from a program inside: JSON objects with their length in front.
 
-The program inside may be hostile. What it sends is bounded, and never unpickled.
+The program inside may be hostile. Its messages are bounded, and never unpickled.
 """
 
 from __future__ import annotations

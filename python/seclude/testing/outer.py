@@ -1,7 +1,7 @@
 """The outer half of the pytest plugin: start a marked test's own process, and repeat its reports.
 
-The process runs pytest again with the same arguments, on the one test. What it reports of the setup
-phase, the call and the teardown goes to the plugins out here as if the test had run in place. A
+The process runs pytest again with the same arguments, on the one test. Its reports of the setup
+phase, the call and the teardown go to the plugins out here as if the test had run in place. A
 process that ends before its last report is a failed report, which says how it ended.
 """
 

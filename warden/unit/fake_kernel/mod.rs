@@ -64,7 +64,7 @@ pub enum Object {
         kind: String,
         options: Vec<(String, String)>,
     },
-    /// What it denies: files, ports and scopes.
+    /// The denied things: files, ports and scopes.
     Ruleset([u64; 3]),
     Socket,
 }

@@ -5,7 +5,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes::{self, Process};
 use crate::base::sys;
 use crate::host::namespace::gone;
-use crate::wire::plan::guard::LAST_RESERVED;
+use crate::wire::plan::guard::{ENTRANTS_COUNT, FIRST_ENTRANT};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,11 +63,16 @@ impl NamedCell {
     ///
     /// # Errors
     ///
-    /// As for [`NamedCell::processes`].
+    /// As for [`NamedCell::processes`]. [`ErrorKind::Setup`] if a process does not end because it
+    /// waits for a device.
     pub fn kill_all(&self) -> Result<()> {
         self.warden()?;
-        processes::kill(|| self.payload());
-        Ok(())
+        if processes::kill(|| self.payload())? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Setup, format!("kill the processes of the cell {}", self.name()))
+            .because("some have not ended: one that waits for a device ends only afterwards")
+            .hint("try again, or end the cell (NamedCell::close)"))
     }
 
     /// Ends the cell and everything inside, by killing its warden. For the cell's own caller its
@@ -78,8 +83,9 @@ impl NamedCell {
     /// [`ErrorKind::Invalid`] if the cell has ended, or an error if its warden cannot be signalled.
     pub fn close(&self) -> Result<()> {
         let warden = self.warden()?;
-        // Where the process tree is shared, the kernel does not end it with the warden.
-        processes::kill(|| self.payload());
+        // Where the process tree is shared, the kernel does not end it with the warden. Elsewhere
+        // it ends also what this could not find.
+        let _ = processes::kill(|| self.payload());
         sys::pidfd_send_signal(warden.as_fd(), libc::SIGKILL)
             .map_err(|error| Error::io(format!("end the cell {}", self.name()), error))
     }
@@ -89,16 +95,22 @@ impl NamedCell {
     /// Commands that have entered the cell descend from a process outside, not from the cell's
     /// warden. So the namespace decides, and for processes of nested namespaces their parent.
     fn inside(&self) -> Result<Vec<Process>> {
-        let tree = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let cells = tree(self.pid());
+        let tree = |pid: u32| {
+            let path = format!("/proc/{pid}/ns/pid");
+            fs::read_link(&path)
+                .map_err(|error| Error::io(format!("read {path}"), error).at(path.clone()))
+        };
+        let cells = tree(self.pid())?;
         // With a shared pid namespace, the others in it are not the cell's.
-        if cells.is_none() || cells == tree(std::process::id()) {
+        if cells == tree(std::process::id())? {
             return processes::below(self.pid().cast_signed());
         }
         let mut known = BTreeSet::new();
         let mut list = processes::all()?;
         list.retain(|process| {
-            let inside = known.contains(&process.parent) || tree(process.pid) == cells;
+            // A process that the caller may not look at is another user's, or an entered warden.
+            let inside = known.contains(&process.parent)
+                || tree(process.pid).is_ok_and(|other| other == cells);
             inside && known.insert(process.pid)
         });
         Ok(list)
@@ -107,15 +119,14 @@ impl NamedCell {
     /// The processes inside without the wardens.
     fn payload(&self) -> Result<Vec<Process>> {
         let mut list = self.inside()?;
-        // The warden has one id for each namespace down to the cell's.
-        let own = list.iter().find(|process| process.pid == self.pid());
-        let depth = own.map_or(1, |warden| warden.pids.len());
-        let is_warden = |process: &Process| {
-            let inside = process.pids.get(depth - 1);
-            process.pid == self.pid()
-                || process.pids.len() == depth && inside.is_some_and(|id| *id <= LAST_RESERVED)
-        };
-        list.retain(|process| !is_warden(process));
+        let known: BTreeSet<u32> = list.iter().map(|process| process.pid).collect();
+        // Only the warden of an entered command has both a parent outside and a reserved id.
+        let entrants = FIRST_ENTRANT..FIRST_ENTRANT + ENTRANTS_COUNT;
+        list.retain(|process| {
+            let entered = !known.contains(&process.parent)
+                && process.pids.last().is_some_and(|id| entrants.contains(id));
+            process.pid != self.pid() && !entered
+        });
         Ok(list)
     }
 
