@@ -14,6 +14,7 @@ mod reading;
 mod start;
 mod table;
 
+use crate::front::{Refusal, Result};
 use asked::Asked;
 pub use descriptors::inherited;
 use std::ffi::{OsStr, OsString};
@@ -25,39 +26,6 @@ use std::process::ExitCode;
 const VERSION: &str = "0.11.1";
 /// The exit status of every error of this program itself.
 const FAILED: u8 = 1;
-
-/// What the command line asks for cannot be done. The message ends this program.
-#[derive(Debug)]
-pub struct Refusal(String);
-
-pub type Result<T> = std::result::Result<T, Refusal>;
-
-impl Refusal {
-    pub fn new(message: impl Into<String>) -> Refusal {
-        Refusal(message.into())
-    }
-
-    pub fn into_message(self) -> String {
-        self.0
-    }
-}
-
-impl From<seclude::Error> for Refusal {
-    fn from(error: seclude::Error) -> Refusal {
-        Refusal(error.to_string())
-    }
-}
-
-impl From<crate::status::Failure> for Refusal {
-    fn from(failure: crate::status::Failure) -> Refusal {
-        Refusal(failure.message().to_owned())
-    }
-}
-
-/// Whether this program was started as `bwrap`, through a link of that name.
-pub fn is_meant(name: &OsStr) -> bool {
-    Path::new(name).file_name() == Some(OsStr::new("bwrap"))
-}
 
 /// Runs the command line without the program's own name, which is for messages.
 pub fn main(name: &OsStr, arguments: Vec<OsString>) -> ExitCode {

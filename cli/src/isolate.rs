@@ -19,10 +19,10 @@ mod table;
 mod tree;
 mod verdict;
 
+use crate::front::{Refusal, Result};
 use asked::{Asked, Work};
 use boxes::Place;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// The version of isolate whose options these are.
@@ -31,46 +31,6 @@ const VERSION: &str = "2.6";
 const FAILED: u8 = 1;
 /// This program itself failed.
 const BROKEN: u8 = 2;
-
-/// What the command line asks for cannot be done. The message ends this program.
-#[derive(Debug)]
-pub struct Refusal(String);
-
-pub type Result<T> = std::result::Result<T, Refusal>;
-
-impl Refusal {
-    pub fn new(message: impl Into<String>) -> Refusal {
-        Refusal(message.into())
-    }
-
-    /// The error of a system call or a file operation on a path.
-    pub fn at(action: &str, path: &Path, error: impl Into<std::io::Error>) -> Refusal {
-        Refusal(format!("{action} {}: {}", path.display(), error.into()))
-    }
-}
-
-impl From<seclude::Error> for Refusal {
-    fn from(error: seclude::Error) -> Refusal {
-        Refusal(error.to_string())
-    }
-}
-
-impl From<crate::bwrap::Refusal> for Refusal {
-    fn from(refusal: crate::bwrap::Refusal) -> Refusal {
-        Refusal(refusal.into_message())
-    }
-}
-
-impl From<crate::status::Failure> for Refusal {
-    fn from(failure: crate::status::Failure) -> Refusal {
-        Refusal(failure.message().to_owned())
-    }
-}
-
-/// Whether this program was started as `isolate`, through a link of that name.
-pub fn is_meant(name: &OsStr) -> bool {
-    Path::new(name).file_name() == Some(OsStr::new("isolate"))
-}
 
 /// Runs the command line without the program's own name, which is for messages.
 pub fn main(name: &OsStr, arguments: Vec<OsString>) -> ExitCode {

@@ -10,6 +10,7 @@ mod batch;
 mod bwrap;
 mod cells;
 mod entries;
+mod front;
 mod isolate;
 mod learn;
 mod look;
@@ -29,10 +30,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();
-    if bwrap::is_meant(&name) {
+    if front::is_meant("bwrap", &name) {
         return bwrap::main(&name, words.collect());
     }
-    if isolate::is_meant(&name) {
+    if front::is_meant("isolate", &name) {
         return isolate::main(&name, words.collect());
     }
     let matches = match arguments::command().try_get_matches() {

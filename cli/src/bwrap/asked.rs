@@ -128,7 +128,7 @@ impl Asked {
         let own = std::env::current_exe()
             .map_err(|error| Refusal::new(format!("find this program: {error}")))?;
         self.command[0] = own.into();
-        if super::is_meant(name) {
+        if crate::front::is_meant("bwrap", name) {
             self.argv0.get_or_insert_with(|| name.to_owned());
         } else {
             self.command.insert(1, "bwrap".into());
