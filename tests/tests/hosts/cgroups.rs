@@ -137,15 +137,11 @@ fn read_only_while_it_runs() {
         hierarchies()
             .iter()
             .for_each(|mount| run("mount", &["-o", "remount,bind,rw", &mount.to_string_lossy()]));
-        // The next run removes what could not be removed, at the latest after this caller has
-        // ended.
+        // The next run removes what could not be removed.
         command(&limited(), "exit", 0, &mark).status().expect("it starts");
+        let left = left_after(GRACE, |owner| owner == std::process::id());
+        assert!(left.is_empty(), "{left:?}");
     });
-    if Caller::present() == Caller::Root {
-        limited().command("true").status().expect("it starts");
-        let dead = left(|pid| !Path::new("/proc").join(pid.to_string()).exists());
-        assert!(dead.is_empty(), "{dead:?}");
-    }
 }
 
 /// A caller with a command that sleeps under limits.
