@@ -3,7 +3,7 @@
 
 mod policy;
 
-pub use policy::{Form, form};
+pub use policy::{Form, form, leave_out_documentation};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};

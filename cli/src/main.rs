@@ -25,6 +25,8 @@ mod status;
 mod terminal;
 mod tree;
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
     }
     if front::is_meant("isolate", &name) {
         return isolate::main(&name, words.collect());
+    }
+    if !words.any(|word| shows_documentation(word.as_bytes())) {
+        arguments::leave_out_documentation();
     }
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
@@ -64,7 +69,14 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|failure| failure.report())
 }
 
+/// Whether a command line with this word may print the documentation of options.
+fn shows_documentation(word: &[u8]) -> bool {
+    let options = word.strip_prefix(b"-").filter(|options| !options.starts_with(b"-"));
+    options.is_some_and(|options| options.contains(&b'h'))
+        || [&b"--help"[..], b"completions", b"manual"].contains(&word)
+}
+
 /// The words of a command whose options are read by hand.
-fn words_of(matches: &clap::ArgMatches) -> Vec<std::ffi::OsString> {
+fn words_of(matches: &clap::ArgMatches) -> Vec<OsString> {
     matches.get_many("OPTIONS").unwrap_or_default().cloned().collect()
 }

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use seclude::schema::{ENTRIES, EntryKind, SETTINGS, Setting};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The form in which an option takes the value of a policy's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,8 +176,18 @@ fn entry(kind: &EntryKind) -> Arg {
         .long_help(long_help)
 }
 
+static LEFT_OUT: AtomicBool = AtomicBool::new(false);
+
+/// Builds the options without their documentation, which takes as long as to compile a policy.
+pub fn leave_out_documentation() {
+    LEFT_OUT.store(true, Ordering::Relaxed);
+}
+
 /// The help of an option: the first sentence, and the first paragraph.
 fn documentation(doc: &str) -> (String, String) {
+    if LEFT_OUT.load(Ordering::Relaxed) {
+        return Default::default();
+    }
     let paragraph = doc.split("\n\n").next().unwrap_or_default();
     let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "");
     let first = text.split_inclusive(". ").next().unwrap_or(&text);

@@ -24,6 +24,7 @@ pub use syscall::Syscall;
 
 use crate::base::declared::named;
 use crate::base::error::Result;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The AUDIT_ARCH value of the architecture that this library is built for.
@@ -139,7 +140,7 @@ impl Test {
 /// A rule: the action for one system call, if all its tests hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    pub(crate) call: String,
+    pub(crate) call: Cow<'static, str>,
     pub(crate) action: Action,
     pub(crate) tests: Vec<Test>,
 }
@@ -147,7 +148,12 @@ pub struct Rule {
 impl Rule {
     /// A rule for the call with this name or decimal number, whatever its arguments.
     pub fn new(call: impl Into<String>, action: Action) -> Rule {
-        Rule { call: call.into(), action, tests: Vec::new() }
+        Rule { call: Cow::Owned(call.into()), action, tests: Vec::new() }
+    }
+
+    /// A rule for a call that this library names.
+    const fn named(call: &'static str, action: Action) -> Rule {
+        Rule { call: Cow::Borrowed(call), action, tests: Vec::new() }
     }
 
     /// Restricts the rule to calls for which `test` holds.
@@ -288,7 +294,6 @@ impl Seccomp {
         };
         let profile = self.profile.rules();
         let of = |name: &str| {
-            let number = Rule::new(name, Action::Allow).number();
             // Later rules take precedence. The search ends at a rule without tests, which always
             // matches.
             let mut rules = self
@@ -296,7 +301,7 @@ impl Seccomp {
                 .iter()
                 .rev()
                 .chain(profile.iter().rev())
-                .filter(|rule| rule.number() == number);
+                .filter(|rule| rule.is_for(name));
             let rest = self.otherwise.unwrap_or(self.profile.otherwise());
             loop {
                 match rules.next() {

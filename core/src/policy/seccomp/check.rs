@@ -85,8 +85,15 @@ impl Rule {
 
     /// The number of the call on this architecture, if it has the call.
     pub(super) fn number(&self) -> Option<u32> {
-        let named = syscall::known().get(self.call.as_str()).copied();
+        let named = syscall::known().get(&*self.call).copied();
         named.or_else(|| self.call.parse().ok().filter(|number| i32::try_from(*number).is_ok()))
+    }
+
+    /// Whether the rule is for the call with this name, which it gives by name or by number.
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        self.call == name
+            || self.call.starts_with(|first: char| first.is_ascii_digit())
+                && self.number() == Rule::new(name, self.action).number()
     }
 }
 

@@ -223,10 +223,7 @@ fn uncounted(policy: &Policy) -> Option<Seccomp> {
     {
         return None;
     }
-    let ruled = |call: &str| {
-        let number = Rule::new(call, Action::Allow).number();
-        filter.rules.iter().any(|rule| rule.number() == number)
-    };
+    let ruled = |call: &str| filter.rules.iter().any(|rule| rule.is_for(call));
     let calls = UNCOUNTED.iter().filter(|call| !ruled(call));
     let refused = calls.fold(Seccomp::profile(Profile::Unconfined), |filter, call| {
         filter.deny(*call, libc::ENOSYS)

@@ -102,7 +102,7 @@ impl GuardedCall {
 pub(super) fn calls(tree: Tree) -> Vec<(Vec<u32>, Vec<Test>)> {
     let mut by_number: BTreeMap<u32, Vec<Test>> = BTreeMap::new();
     for (name, _, argument, target) in CALLS {
-        let number = Rule::new(*name, REFUSED).number();
+        let number = Rule::named(name, REFUSED).number();
         for (number, test) in number
             .into_iter()
             .flat_map(|number| target.tests(*argument, tree).map(move |test| (number, test)))

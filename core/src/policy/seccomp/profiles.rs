@@ -389,13 +389,13 @@ impl Profile {
                     allow(&mut rules, group);
                 }
                 // Allow new threads, but no new processes.
-                rules.push(Rule::new("clone", Action::Allow).when(
+                rules.push(Rule::named("clone", Action::Allow).when(
                     Test::new(0, Compare::Equal, CLONE_THREAD).masked(CLONE_THREAD | CLONE_NEW),
                 ));
                 // libc calls isatty(3) on every stream, which is the TCGETS request.
                 const TCGETS: u64 = 0x5401;
-                rules.push(Rule::new("ioctl", Action::Errno(libc::ENOTTY)));
-                rules.push(Rule::new("ioctl", Action::Allow).when(Test::new(
+                rules.push(Rule::named("ioctl", Action::Errno(libc::ENOTTY)));
+                rules.push(Rule::named("ioctl", Action::Allow).when(Test::new(
                     1,
                     Compare::Equal,
                     TCGETS,
@@ -433,10 +433,10 @@ fn allow_default(rules: &mut Vec<Rule>) {
     for group in [FILES, MEMORY, TIME, SELF, PROCESSES, SOCKETS, IPC] {
         allow(rules, group);
     }
-    rules.push(Rule::new("socket", Action::Errno(libc::EAFNOSUPPORT)));
+    rules.push(Rule::named("socket", Action::Errno(libc::EAFNOSUPPORT)));
     rules.extend(FAMILIES.iter().map(|family| socket_family(*family)));
     rules.push(
-        Rule::new("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)),
+        Rule::named("clone", Action::Allow).when(Test::new(0, Compare::Equal, 0).masked(CLONE_NEW)),
     );
     absent(rules);
     huge_pages(rules);
@@ -444,9 +444,9 @@ fn allow_default(rules: &mut Vec<Rule>) {
     // into its caller's shell. The kernel reads only 32 bits of a request, and so do these tests.
     const TIOCSTI: u64 = 0x5412;
     const TIOCLINUX: u64 = 0x541c;
-    rules.push(Rule::new("ioctl", Action::Allow));
+    rules.push(Rule::named("ioctl", Action::Allow));
     for request in [TIOCSTI, TIOCLINUX] {
-        rules.push(Rule::new("ioctl", Action::Errno(libc::EPERM)).when(Test::new(
+        rules.push(Rule::named("ioctl", Action::Errno(libc::EPERM)).when(Test::new(
             1,
             Compare::Equal,
             request,
@@ -460,7 +460,7 @@ fn allow_default(rules: &mut Vec<Rule>) {
 }
 
 pub(super) fn socket_family(family: u16) -> Rule {
-    Rule::new("socket", Action::Allow).when(Test::new(0, Compare::Equal, family.into()))
+    Rule::named("socket", Action::Allow).when(Test::new(0, Compare::Equal, family.into()))
 }
 
 /// Allows NETLINK_ROUTE sockets: rtnetlink(7). Changing the network with one requires capabilities.
@@ -470,11 +470,11 @@ pub(super) fn routes() -> Rule {
 }
 
 fn personality(persona: u64) -> Rule {
-    Rule::new("personality", Action::Allow).when(Test::new(0, Compare::Equal, persona))
+    Rule::named("personality", Action::Allow).when(Test::new(0, Compare::Equal, persona))
 }
 
-fn allow(rules: &mut Vec<Rule>, names: &[&str]) {
-    rules.extend(names.iter().map(|name| Rule::new(*name, Action::Allow)));
+fn allow(rules: &mut Vec<Rule>, names: &[&'static str]) {
+    rules.extend(names.iter().map(|name| Rule::named(name, Action::Allow)));
 }
 
 /// Refuses huge pages, which come from the host's pool and are not counted by any limit on memory.
@@ -492,7 +492,7 @@ fn huge_pages(rules: &mut Vec<Rule>) {
         // A call that the profile does not allow needs no exception.
         if rules.iter().any(|rule| rule.call == call) {
             rules.push(
-                Rule::new(call, Action::Errno(errno))
+                Rule::named(call, Action::Errno(errno))
                     .when(Test::new(argument, Compare::Equal, bit).masked(bit)),
             );
         }
@@ -500,5 +500,5 @@ fn huge_pages(rules: &mut Vec<Rule>) {
 }
 
 fn absent(rules: &mut Vec<Rule>) {
-    rules.extend(ABSENT.iter().map(|name| Rule::new(*name, Action::Errno(libc::ENOSYS))));
+    rules.extend(ABSENT.iter().map(|name| Rule::named(name, Action::Errno(libc::ENOSYS))));
 }

@@ -136,7 +136,7 @@ fn write_rules(rules: &[Rule]) -> Value {
     let alike = |one: &Rule, other: &Rule| one.action == other.action && one.tests == other.tests;
     let groups = rules.chunk_by(alike).map(|group| {
         let (rule, mut object) = (&group[0], Map::new());
-        let calls: Vec<&str> = group.iter().map(|rule| rule.call.as_str()).collect();
+        let calls: Vec<&str> = group.iter().map(|rule| &*rule.call).collect();
         object
             .insert("call".into(), if let [call] = calls[..] { json!(call) } else { json!(calls) });
         write_action(&mut object, "action", rule.action);
