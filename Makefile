@@ -196,6 +196,13 @@ bench: needs wheel ## what a run costs, side by side, as ratios, and the targets
 	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin \
 		$(if $(ROUNDS),--rounds $(ROUNDS),--write)
 
+bench-interpreter: wheel ## the first byte of user code after the reset of a warm interpreter with numpy
+	$(call say,the first byte)
+	test -x $(PUBLIC)/numpy/bin/python || { /usr/bin/python3 -m venv $(PUBLIC)/numpy && \
+		$(PUBLIC)/numpy/bin/pip install --quiet --disable-pip-version-check numpy; }
+	$(VENV)/bin/python tests/bench/first_byte.py --python $(PUBLIC)/numpy/bin/python3 \
+		--show $(PUBLIC)/numpy --preload numpy
+
 # ---- the documents
 
 docs: ## the pages of docs/ and the Rust API as a site below target/site; a link that leads nowhere is an error

@@ -107,6 +107,41 @@ def test_a_reset_forgets_variables_modules_and_processes_but_no_files(
     assert it.eval("'json' in __import__('sys').modules") is True
 
 
+def test_a_call_that_a_state_has_not_read_is_never_run(it: seclude.Interpreter) -> None:
+    it.run(
+        "import os, time\nif os.fork() == 0:\n"
+        "    time.sleep(0.2)\n    os.kill(os.getppid(), 19)\n    os._exit(0)"
+    )
+    state = "open(f'/proc/{__import__(\"os\").getpid()}/stat').read().split()[2]"
+    assert it.eval(state) == "R"
+    time.sleep(0.6)
+    with pytest.raises(seclude.TimeoutExpired):
+        it.run("open('/tmp/late', 'w')" + " " * (1 << 20), timeout=0.5)
+    assert it.eval("2 + 2") == 4
+    assert it.eval("__import__('os').path.exists('/tmp/late')") is False
+
+
+def test_children_that_nobody_waits_for_are_ended_by_a_reset(it: seclude.Interpreter) -> None:
+    before = names(it)
+    it.run(
+        "import os, signal, subprocess\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "for _ in range(5):\n    subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+    )
+    assert names(it).count("sleep") == 5
+    it.reset()
+    assert "sleep" not in names(it)
+    assert len(names(it)) <= len(before) + 1
+
+
+def test_a_state_that_has_used_up_the_processes_is_replaced() -> None:
+    # The warden, the supervisor and the worker.
+    with seclude.Sandbox(pids=3).interpreter() as it:
+        for number in range(5):
+            it.run(f"x = {number}")
+            it.reset()
+            assert it.eval("'x' in globals()") is False
+
+
 def test_each_state_has_random_numbers_of_its_own(it: seclude.Interpreter) -> None:
     numbers = set()
     for _ in range(5):

@@ -243,7 +243,7 @@ class Interpreter:
         try:
             self._worker.send(message, deadline.left)
             told = self._await(self._worker, deadline, output)
-        except TimeoutExpired:
+        except (TimeoutExpired, TimeoutError):
             self._end()
             assert timeout is not None
             raise TimeoutExpired(message["code"], timeout, *output.texts()) from None

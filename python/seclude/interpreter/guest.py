@@ -13,6 +13,7 @@ import json
 import os
 import select
 import signal
+import socket
 import struct
 import sys
 import traceback
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 SUPERVISOR, WORKER = 3, 4
 LONGEST = 64 << 20
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+prctl = ctypes.CDLL(None).prctl
 ROUNDS = 1000
 
 
@@ -56,7 +58,6 @@ def send(channel: int, message: dict[str, Any]) -> None:
 
 def supervise(options: dict[str, list[str]]) -> None:
     """Import the modules, then keep one worker until the channel closes."""
-    prctl = ctypes.CDLL(None).prctl
     # Orphans of a worker become children of this process, which can then end and count them.
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # The worker has the same user, and must neither trace this process nor read its memory.
@@ -71,6 +72,9 @@ def supervise(options: dict[str, list[str]]) -> None:
     except BaseException as error:
         send(SUPERVISOR, {"failed": f"preload {name}: {type(error).__name__}: {error}"})
         return
+    # numpy loads this part when it is first used, which each new state would do to seed it.
+    if "numpy" in sys.modules:
+        import_module("numpy.random")
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         send(SUPERVISOR, {"failed": f"the preloaded modules have started {threads - 1} threads"})
@@ -78,7 +82,7 @@ def supervise(options: dict[str, list[str]]) -> None:
     # The first call of the compiler is slow. It is done once here, and not in each worker.
     exec(compile("None", "<warm>", "exec"), {})
     gc.collect()
-    # Objects from here on are not looked at by the collector, whose marks would copy their pages.
+    # The collector never looks at what there is now. Its marks would copy the pages.
     gc.freeze()
     awake, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -92,61 +96,119 @@ def supervise(options: dict[str, list[str]]) -> None:
         ready = dict(poll.poll())
         if awake in ready:
             os.read(awake, 4096)
-            worker = reap(worker)
+            worker = report(reap(), worker)
         if SUPERVISOR in ready:
             message = receive(SUPERVISOR)
+            killed, worker = kill_all(), 0
             if message is None:
-                end_all()
                 return
-            gone = end_all()
-            worker = 0
-            if not gone:
+            if killed is None:
                 send(SUPERVISOR, {"failed": "processes appear faster than they can be ended"})
             elif message.get("do") == "fork":
-                worker = os.fork()
-                if worker == 0:
-                    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-                    os.close(SUPERVISOR)
-                    os.close(awake)
-                    os.close(wake)
-                    work()
+                # The new worker gets ready while the kernel takes down the old one. A limit on
+                # processes may count the old one, so a second attempt follows.
+                forked = fork(awake, wake)
+                ended = await_ends(killed, awake)
+                forked = forked or fork(awake, wake)
+                if forked is None:
+                    send(SUPERVISOR, {"failed": "there is no room for another process"})
+                    continue
+                worker, gate = forked
+                drain(WORKER)
+                os.close(gate)
                 send(SUPERVISOR, {"forked": True})
+                worker = report(ended, worker)
             else:
+                await_ends(killed, awake)
                 send(SUPERVISOR, {"ended": None})
 
 
-def reap(worker: int) -> int:
-    """Reap what has ended. Report the worker's end."""
-    while True:
+def fork(*private: int) -> tuple[int, int] | None:
+    """Fork a worker, without these descriptors. Return None if the kernel refuses.
+
+    The worker reads no message before the returned descriptor, its gate, has been closed.
+    """
+    gate, keeper = os.pipe2(os.O_CLOEXEC)
+    try:
+        worker = os.fork()
+    except OSError:
+        os.close(gate)
+        os.close(keeper)
+        return None
+    if worker == 0:
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+        for fd in (SUPERVISOR, keeper, *private):
+            os.close(fd)
+        work(gate)
+    os.close(gate)
+    return worker, keeper
+
+
+def drain(channel: int) -> None:
+    """Take what is left of a call that nobody has read to its end."""
+    waiting = socket.socket(fileno=os.dup(channel))
+    with waiting:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return worker
-        if pid == 0:
-            return worker
-        if pid == worker:
-            worker = 0
-            send(SUPERVISOR, {"ended": os.waitstatus_to_exitcode(status)})
+            while waiting.recv(1 << 20, socket.MSG_DONTWAIT):
+                pass
+        except BlockingIOError:
+            pass
 
 
-def end_all() -> bool:
-    """End every descendant of this process. Return whether none is left."""
+def reap() -> dict[int, int]:
+    """Reap what has ended. Return the process ids with their exit codes."""
+    ended = {}
+    try:
+        while (child := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            ended[child[0]] = os.waitstatus_to_exitcode(child[1])
+    except ChildProcessError:
+        pass
+    return ended
+
+
+def report(ended: dict[int, int], worker: int) -> int:
+    """Report the worker's end, if it has ended. Return the worker that is left."""
+    if worker not in ended:
+        return worker
+    send(SUPERVISOR, {"ended": ended[worker]})
+    return 0
+
+
+def kill_all() -> set[int] | None:
+    """Kill every descendant of this process. Return what was killed, or None if some may be left.
+
+    A process that has been killed starts no other. So when all that a look finds had been killed
+    before, that was all.
+    """
+    killed: set[int] = set()
     for _ in range(ROUNDS):
-        for pid in descendants():
+        found = descendants() - killed
+        if not found:
+            return killed
+        for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        try:
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        except ChildProcessError:
-            return True
-        select.select([], [], [], 0.0005)
-    return False
+        # Nothing is reaped here, so no number is used again.
+        killed |= found
+    return None
 
 
-def descendants() -> list[int]:
+def await_ends(killed: set[int], awake: int) -> dict[int, int]:
+    """Wait until nothing is left of what was killed. Return the exit codes of what was reaped."""
+    ended = reap()
+    while left := killed - ended.keys():
+        if select.select([awake], [], [], 0.001)[0]:
+            os.read(awake, 4096)
+        elif not descendants() & left:
+            # The kernel reaps the children of a process that ignores SIGCHLD.
+            break
+        ended |= reap()
+    return ended
+
+
+def descendants() -> set[int]:
     """Return the processes below this one."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
@@ -157,11 +219,11 @@ def descendants() -> list[int]:
             except (OSError, IndexError):
                 continue
             children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
+    found: set[int] = set()
     pending = [os.getpid()]
     while pending:
         more = children.get(pending.pop(), [])
-        found += more
+        found.update(more)
         pending += more
     return found
 
@@ -169,20 +231,21 @@ def descendants() -> list[int]:
 # ---- the worker
 
 
-def work() -> NoReturn:
+def work(gate: int) -> NoReturn:
     """Run the caller's code until the channel closes. Never returns."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     os.set_inheritable(WORKER, False)
-    gc.unfreeze()
     reseed()
     sys.stdin = open(os.devnull)
     sys.stdout = open(1, "w", buffering=1, closefd=False)
     sys.stderr = open(2, "w", buffering=1, closefd=False)
     main = sys.modules["__main__"] = type(sys)("__main__")
     code = 0
+    os.read(gate, 1)
+    os.close(gate)
     try:
         while (message := receive(WORKER)) is not None:
             send(WORKER, answer(message, main.__dict__))
