@@ -263,16 +263,18 @@ impl Assembler {
             return self.carry_out(verdict);
         }
         let (lower, upper) = ranges.split_at(ranges.len() / 2);
-        let mut below = Assembler { code: Vec::new(), listener: self.listener };
-        below.decide(lower);
-        match u8::try_from(below.code.len()) {
-            Ok(distance) => self.branch(JUMP_AT_LEAST, upper[0].0, distance, 0),
+        let at = self.code.len();
+        self.branch(JUMP_AT_LEAST, upper[0].0, 0, 0);
+        self.decide(lower);
+        let distance = self.code.len() - at - 1;
+        match u8::try_from(distance) {
+            Ok(distance) => self.code[at].then = distance,
             Err(_) => {
-                self.branch(JUMP_AT_LEAST, upper[0].0, 0, 1);
-                self.emit(JUMP, below.code.len() as u32);
+                let jump = Instruction { code: JUMP, then: 0, otherwise: 0, k: distance as u32 };
+                self.code[at].otherwise = 1;
+                self.code.insert(at + 1, jump);
             }
         }
-        self.code.append(&mut below.code);
         self.decide(upper);
     }
 
