@@ -124,9 +124,6 @@ fn as_each_with(name: &str, programs: &[&str], body: impl FnOnce(Caller)) {
     for name in programs {
         copy(&program(name), place.path(), name);
     }
-    if let Some(command) = find("seclude") {
-        copy(&command, place.path(), "seclude");
-    }
     let status = Caller::User
         .command(test)
         .args(only(name))
@@ -354,21 +351,18 @@ fn build_seclude() {
     }
 }
 
-/// The path of a program of this crate. Cargo builds it in the profile's directory and the tests in
-/// a directory below that. How far below depends on the version of cargo.
+/// The path of a program that tests start. Cargo builds it in the profile's directory and the tests
+/// in a directory below that. How far below depends on the version of cargo.
 pub fn program(name: &str) -> PathBuf {
-    find(name).unwrap_or_else(|| panic!("no {name} beside or above this test"))
-}
-
-/// The same for a program that may not have been built, such as the command `seclude`, which is
-/// another crate's.
-pub fn find(name: &str) -> Option<PathBuf> {
-    if let Some(directory) = env::var_os(PROGRAMS) {
-        return Some(Path::new(&directory).join(name)).filter(|place| place.is_file());
-    }
-    let test = env::current_exe().expect("/proc/self/exe can be read");
-    let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
-    places.find(|place| place.is_file())
+    let found = match env::var_os(PROGRAMS) {
+        Some(directory) => Some(Path::new(&directory).join(name)).filter(|place| place.is_file()),
+        None => {
+            let test = env::current_exe().expect("/proc/self/exe can be read");
+            let mut places = test.ancestors().skip(1).map(|directory| directory.join(name));
+            places.find(|place| place.is_file())
+        }
+    };
+    found.unwrap_or_else(|| panic!("no {name} beside or above this test"))
 }
 
 /// Copies `program` into `directory`, with permission for everybody to execute it, and returns the

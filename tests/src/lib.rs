@@ -9,6 +9,7 @@ pub mod caller;
 pub mod census;
 pub mod cgroups;
 mod expect;
+pub mod front;
 pub mod job;
 pub mod knobs;
 pub mod lines;

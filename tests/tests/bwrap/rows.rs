@@ -1,28 +1,9 @@
 //! The rows: what each option does, as a script of shell and what it prints.
 
-/// One or more options, and their effect.
-pub struct Row {
-    pub options: &'static [&'static str],
-    pub script: &'static str,
-    pub prints: &'static str,
-    /// The effect needs root.
-    pub root_only: bool,
-}
-
-const fn row(options: &'static [&'static str], script: &'static str, prints: &'static str) -> Row {
-    Row { options, script, prints, root_only: false }
-}
-
-const fn roots(
-    options: &'static [&'static str],
-    script: &'static str,
-    prints: &'static str,
-) -> Row {
-    Row { options, script, prints, root_only: true }
-}
+use seclude_tests::front::{Refused, Row, roots, row};
 
 /// Options that are refused: their values, and a part of the reason.
-pub const REFUSED: &[(&str, &str, &str)] = &[
+pub const REFUSED: &[Refused] = &[
     ("--userns2", "9", "no second user namespace"),
     ("--overlay-src", "/usr", "overlays"),
     ("--overlay", "/a /b /c", "overlays"),

@@ -1,7 +1,7 @@
 //! Boxes that a program has prepared against the judge. The judge here is the same caller, so the
 //! rows put the traps into the box from outside, where that is simpler.
 
-use super::rows::{Row, roots, row};
+use seclude_tests::front::{Row, roots, row};
 
 pub const HOSTILE: &[Row] = &[
     // A link, a directory behind a link, a pipe and a directory in place of the file of a stream.
