@@ -105,6 +105,70 @@ fn a_user_without_cgroups_freezes_by_signals() {
 }
 
 #[test]
+fn what_is_forked_meanwhile_is_stopped_too() {
+    as_each("what_is_forked_meanwhile_is_stopped_too", |caller| {
+        if Cgroups::of(caller) != Cgroups::None {
+            return;
+        }
+        let mut command = sandbox().command("sh");
+        let script =
+            "while :; do (while :; do /bin/true & wait; echo; done) & /bin/true; wait; done";
+        let child = command.args(["-c", script]).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("it starts");
+        let flow = Flow::of(&mut child);
+        for _ in 0..20 {
+            flow.await_some();
+            // On a busy machine the library may give up. Then nothing is stopped.
+            let Err(error) = child.freeze() else {
+                flow.assert_none();
+                child.thaw().expect("it goes on");
+                continue;
+            };
+            assert_eq!(error.kind(), ErrorKind::HostLimit, "{error}");
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    });
+}
+
+/// The parent of a vfork(2) waits uninterruptibly, and stops only afterwards.
+#[test]
+fn what_does_not_stop_is_an_error_and_everything_goes_on() {
+    as_each("what_does_not_stop_is_an_error_and_everything_goes_on", |caller| {
+        if Cgroups::of(caller) != Cgroups::None {
+            return;
+        }
+        let vfork = nix::libc::CLONE_VM | nix::libc::CLONE_VFORK | nix::libc::SIGCHLD;
+        let script = format!(
+            "$| = 1; print 'x'; sleep 1000 if syscall({}, {vfork}, 0, 0, 0, 0) == 0",
+            nix::libc::SYS_clone
+        );
+        let mut command = sandbox().command("perl");
+        let child = command.args(["-e", &script]).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("it starts");
+        Flow::of(&mut child).await_some();
+        let states = |child: &Child| -> String {
+            let processes = child.processes().expect("it runs");
+            processes.iter().map(|process| process.state).collect()
+        };
+        let end = Instant::now() + Duration::from_secs(30);
+        while !states(&child).contains('D') {
+            assert!(Instant::now() < end, "the control: it waits: {}", states(&child));
+        }
+        let error = child.freeze().expect_err("one does not stop");
+        assert_eq!(
+            (error.kind(), error.step()),
+            (ErrorKind::HostLimit, "freeze everything inside")
+        );
+        while states(&child).contains('T') {
+            assert!(Instant::now() < end, "everything goes on: {}", states(&child));
+        }
+        child.kill().expect("it can be killed");
+        assert_eq!(child.wait().expect("it ends").ended, Ended::Killed);
+    });
+}
+
+#[test]
 fn root_freezes_by_the_v2_hierarchy() {
     as_each("root_freezes_by_the_v2_hierarchy", |caller| {
         if caller == Caller::Root && !mounts("cgroup2").is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Alive;
 use crate::base::declared::named;
-use crate::base::error::Result;
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::processes::{self, Process};
 use crate::host::cgroup::Froze;
 use crate::host::socket::Socket;
@@ -48,24 +48,42 @@ impl Alive {
     /// `processes` have stopped. Without a socket of its own, the first is the warden, which does
     /// not stop.
     ///
-    /// A process in uninterruptible sleep, such as one that waits for a disk, stops only
-    /// afterwards. So the wait is limited to 400 ms.
+    /// # Errors
+    ///
+    /// An error if one of them still runs after 400 ms. A process in uninterruptible sleep, such as
+    /// one that waits for a disk, stops only afterwards. Nothing stays stopped after an error.
     pub fn stop(
         &self,
         socket: Option<&Socket>,
         processes: impl Fn() -> Result<Vec<Process>>,
     ) -> Result<Freezer> {
+        let held = self.try_stop(socket, &processes);
+        if held.is_err() {
+            self.ask(socket, &Request::Stop { on: false }, &[])?;
+        }
+        held
+    }
+
+    fn try_stop(
+        &self,
+        socket: Option<&Socket>,
+        processes: &impl Fn() -> Result<Vec<Process>>,
+    ) -> Result<Freezer> {
         const ROUNDS: u32 = 200;
         const PAUSE: Duration = Duration::from_millis(2);
-        self.ask(socket, &Request::Stop { on: true }, &[])?;
+        let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
         for _ in 0..ROUNDS {
-            let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
+            // In each round, for what has been forked since the last one.
+            self.ask(socket, &Request::Stop { on: true }, &[])?;
             if processes()?.iter().skip(usize::from(socket.is_none())).all(still) {
-                break;
+                return Ok(Freezer::Signal);
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(Freezer::Signal)
+        let waited = PAUSE.saturating_mul(ROUNDS).as_millis();
+        Err(Error::new(ErrorKind::HostLimit, "freeze everything inside")
+            .because(format!("SIGSTOP has not stopped all of it after {waited} ms"))
+            .hint("a process that waits for a disk stops only afterwards: try again"))
     }
 
     /// Lets everything in the sandbox continue.
@@ -86,7 +104,7 @@ impl Alive {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<()> {
         match self.warden.send_over(socket, request, descriptors) {
-            Err(error) if error.kind() == crate::base::error::ErrorKind::WardenLost => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WardenLost => Ok(()),
             result => result,
         }
     }
