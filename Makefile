@@ -67,7 +67,7 @@ test-rust: ## the core's own tests, then the proofs on the real kernel
 	$(CARGO) test --quiet --package seclude --package seclude-cli --package seclude-warden \
 		--package seclude-wire
 	$(CARGO) build --quiet --package seclude-cli
-	$(CARGO) test --quiet --package seclude-tests --lib \
+	$(CARGO) test --quiet --no-fail-fast --package seclude-tests --lib \
 		$(patsubst tests/tests/%/main.rs,--test %,$(filter-out %/table/main.rs,$(wildcard tests/tests/*/main.rs)))
 
 test-table: library wheel ## the behaviour table through Rust, C and Python, as root and as an unprivileged user
