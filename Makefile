@@ -22,7 +22,7 @@ say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
-	test-bwrap abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
+	test-bwrap abi test-vm test-arm test-riscv fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
 	library program wheel install clean
 
@@ -115,6 +115,18 @@ test-vm: ## the table and the proofs on other kernels and pure cgroup v2; KERNEL
 	sh tests/needs-vm.sh $(or $(SITUATIONS),systemd-root)
 	tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") $(if $(SITUATIONS),-s "$(SITUATIONS)") $(VM_TESTS)
 	$(if $(SITUATIONS),,tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") -s "systemd-root systemd-user" scope)
+
+test-arm: ## the table and the proofs on aarch64, on an emulated processor; KERNELS=6.1 for one
+	$(call say,aarch64)
+	VM_ARCH=aarch64 sh tests/needs-vm.sh
+	VM_ARCH=aarch64 tests/vm/run.sh $(if $(KERNELS),-k "$(KERNELS)") \
+		-s "$(or $(SITUATIONS),root delegated)" $(VM_TESTS)
+
+test-riscv: ## a part of the table on riscv64, on an emulated processor
+	$(call say,riscv64)
+	VM_ARCH=riscv64 sh tests/needs-vm.sh
+	VM_ARCH=riscv64 tests/vm/run.sh -s "$(or $(SITUATIONS),root)" \
+		$(or $(VM_TESTS),table=command:)
 
 fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)

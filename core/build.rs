@@ -19,8 +19,10 @@ fn main() {
     let linked = match bundled_linker(&rustc, &host) {
         Some(linker) => compile(&rustc, &target, &output, |rustc| {
             rustc.arg("-Clinker-flavor=ld.lld").arg(format!("-Clinker={}", linker.display()));
+            // Kernels of aarch64 may have pages of 16 or 64 KiB, and a segment starts on a page.
+            let page = if target.starts_with("aarch64") { 64 * 1024 } else { 4096 };
             rustc.args(
-                ["-static", "--build-id=none", "-znorelro", "-zmax-page-size=4096"]
+                ["-static", "--build-id=none", "-znorelro", &format!("-zmax-page-size={page}")]
                     .map(|argument| format!("-Clink-arg={argument}")),
             );
         }),

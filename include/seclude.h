@@ -1222,8 +1222,12 @@ void seclude_seccomp_free(seclude_seccomp *filter);
  * Adds a rule for a system call, by name or by number in decimal.
  *
  * `action` is one of `SECLUDE_SECCOMP_...`. `errnum` is the error number for
- * `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that only other architectures have is skipped. A
- * name that no architecture has is a mistake.
+ * `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that no architecture has is a mistake.
+ *
+ * aarch64 lacks the older calls of x86_64, such as `mkdir`, and its programs make the newer ones,
+ * such as `mkdirat`. A filter there with a rule for the older call and none for the newer one is a
+ * mistake, because the rule would do nothing. A rule for a call of which nothing takes the place,
+ * such as `iopl`, is valid and has no effect.
  */
 void seclude_seccomp_rule(seclude_seccomp *filter, const char *call, int action, int errnum);
 

@@ -2,10 +2,18 @@
 # Installs the Debian packages for the tests in virtual machines. A user other than root only gets a
 # list of the missing ones.
 #
-# Usage: needs-vm.sh [SITUATION…]. The situations with systemd need more packages.
+# Usage: [VM_ARCH=ARCHITECTURE] needs-vm.sh [SITUATION…]. The situations with systemd need more
+# packages, and another processor needs its emulator and a cross compiler.
 set -eu
 
-packages="qemu-system-x86 busybox-static kmod cpio xz-utils zstd util-linux"
+packages="busybox-static kmod cpio xz-utils zstd util-linux"
+case ${VM_ARCH:=x86_64} in
+    x86_64) packages="$packages qemu-system-x86" ;;
+    aarch64) packages="$packages qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+    riscv64)
+        packages="$packages qemu-system-misc opensbi gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
+        ;;
+esac
 # Debian 12 has virtiofsd in qemu-system-common. Later releases have a separate package.
 [ -e /usr/lib/qemu/virtiofsd ] || ! apt-cache show virtiofsd >/dev/null 2>&1 || packages="$packages virtiofsd"
 case "$*" in
@@ -16,6 +24,11 @@ missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
+case $VM_ARCH in
+    x86_64) ;;
+    riscv64) rustup --quiet target add riscv64gc-unknown-linux-gnu ;;
+    *) rustup --quiet target add "$VM_ARCH-unknown-linux-gnu" ;;
+esac
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then

@@ -119,8 +119,12 @@ pub unsafe extern "C" fn seclude_seccomp_free(filter: *mut seclude_seccomp) {
 /// Adds a rule for a system call, by name or by number in decimal.
 ///
 /// `action` is one of `SECLUDE_SECCOMP_...`. `errnum` is the error number for
-/// `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that only other architectures have is skipped. A
-/// name that no architecture has is a mistake.
+/// `SECLUDE_SECCOMP_DENY`, and 0 otherwise. A name that no architecture has is a mistake.
+///
+/// aarch64 lacks the older calls of x86_64, such as `mkdir`, and its programs make the newer ones,
+/// such as `mkdirat`. A filter there with a rule for the older call and none for the newer one is a
+/// mistake, because the rule would do nothing. A rule for a call of which nothing takes the place,
+/// such as `iopl`, is valid and has no effect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_seccomp_rule(
     filter: *mut seclude_seccomp,

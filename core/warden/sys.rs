@@ -37,6 +37,13 @@ global_asm!(
     ".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16",
     "bl {enter}", "brk #1", enter = sym enter,
 );
+// The global pointer: a linker may address data by it.
+#[cfg(all(freestanding, target_arch = "riscv64"))]
+global_asm!(
+    ".globl _start", "_start:", ".option push", ".option norelax", "la gp, __global_pointer$",
+    ".option pop", "mv fp, zero", "mv ra, zero", "mv a0, sp", "andi sp, sp, -16", "call {enter}",
+    "unimp", enter = sym enter,
+);
 
 /// Runs right after the first instruction. Tells `main` whether the program was given an argument.
 #[cfg(freestanding)]
@@ -76,6 +83,12 @@ unsafe fn syscall(number: usize, a: [usize; 6]) -> Result<usize> {
     unsafe {
         asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result, in("x1") a[1],
             in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("ecall", in("a7") number, inlateout("a0") a[0] as isize => result, in("a1") a[1],
+            in("a2") a[2], in("a3") a[3], in("a4") a[4], in("a5") a[5], options(nostack));
     }
     if result < 0 { Err(absent::noted(number, Errno(-result as i32))) } else { Ok(result as usize) }
 }
@@ -181,6 +194,8 @@ fn trap() -> ! {
             asm!("ud2");
             #[cfg(target_arch = "aarch64")]
             asm!("udf #0");
+            #[cfg(target_arch = "riscv64")]
+            asm!("unimp");
         }
     }
 }

@@ -55,7 +55,10 @@ class Seccomp(Part):
 
     The last rule that matches a call decides. If no rule matches, the profile decides. Each method
     returns a filter with one more rule. A call is given by name, or by number as text. For example:
-    `Seccomp("default").kill("ptrace").deny("chmod", "EACCES")`.
+    `Seccomp("default").kill("ptrace").deny("fchmod", "EACCES")`.
+
+    aarch64 lacks the older calls of x86_64, and its programs make the newer ones. A rule that names
+    `mkdir` and none that names `mkdirat` is an error there. Rules for both are valid everywhere.
 
     Starting the command itself needs no rule. A filter without `execve` runs the program that the
     caller names, and no other.

@@ -42,7 +42,7 @@ def test_a_test_of_an_argument(box: seclude.Sandbox) -> None:
 
 def test_a_filter_is_a_value(box: seclude.Sandbox) -> None:
     filters = [
-        Seccomp("strict").allow("fork").log("read").otherwise("deny", "ENOSYS"),
+        Seccomp("strict").allow("wait4").log("read").otherwise("deny", "ENOSYS"),
         Seccomp()
         .rule("mmap", "kill", Test(1, ">", 1 << 40, mask=~0xFFF & (1 << 64) - 1, wide=True))
         .socket_family(16),
@@ -57,7 +57,7 @@ def test_a_filter_is_a_value(box: seclude.Sandbox) -> None:
             {
                 filters[0],
                 filters[1],
-                Seccomp("strict").allow("fork").log("read").otherwise("deny", "ENOSYS"),
+                Seccomp("strict").allow("wait4").log("read").otherwise("deny", "ENOSYS"),
             }
         )
         == 2

@@ -5,6 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+/// The size of the kernel's pages in bytes.
+pub fn page_size() -> u64 {
+    // SAFETY: takes a number only.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.try_into().expect("every kernel has one")
+}
+
 /// All settings of a process that this caller can read, by name.
 pub fn of(pid: u32) -> BTreeMap<String, String> {
     let files = [

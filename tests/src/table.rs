@@ -42,6 +42,10 @@ pub struct Case {
     pub varies: bool,
     /// The path of a program that the row needs. The row is skipped if the program is absent.
     pub needs: Option<String>,
+    /// The only processor architecture that has what the row shows, as uname(1) prints it.
+    pub architecture: Option<String>,
+    /// The only size of the kernel's pages for which the numbers of the row are right, in bytes.
+    pub pages: Option<u64>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
     #[serde(default)]

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Makes a minimal initial file system for an unpacked kernel.
 #
-# Usage: initrd.sh KERNEL OUT
+# Usage: [VM_BUSYBOX=FILE] initrd.sh KERNEL OUT
 #
-# It contains busybox, the modules that give access to the host's files, and root.sh, which prepares
+# It contains busybox (this machine's, or the given one), the modules that give access to the host's files, and root.sh, which prepares
 # the root file system and hands over to inside.sh.
 set -euo pipefail
 
@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 mkdir -p "$work"/{bin,proc,sys,dev,run,modules}
-cp "$(command -v busybox)" "$work/bin/busybox"
+cp "${VM_BUSYBOX:-$(command -v busybox)}" "$work/bin/busybox"
 cp "$here/inside.sh" "$here/systemd.sh" "$work/"
 install -m 755 "$here/root.sh" "$work/init"
 

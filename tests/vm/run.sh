@@ -1,14 +1,17 @@
 #!/bin/bash
-# Runs the tests on other kernels and on pure cgroup v2, in virtual machines.
+# Runs the tests on other kernels, on pure cgroup v2 and on other processors, in virtual machines.
 #
-# Usage: run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]
+# Usage: [VM_ARCH=ARCHITECTURE] run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]
 #
 # Builds the test programs on the host, boots each kernel in each situation, and runs the tests in
 # the guest: the behaviour table through the Rust face, and the tests that an emulated processor can
 # run in time. inside.sh and systemd.sh describe the situations. Every situation must pass.
 #
 # TEST is a folder of tests/tests, or FOLDER/MODULE for one file in it: limits/shares. TEST@GROUND
-# runs the table on another ground: table@cell. With -x the guests run SCRIPT instead.
+# runs the table on another ground: table@cell. TEST=WORD,WORD runs what has one of these words in
+# its name: table=files:,seccomp: runs the rows of two files. With -x the guests run SCRIPT instead.
+#
+# VM_ARCH is aarch64 or riscv64 for such a processor, for which the tests are cross-built.
 #
 # At most one guest for each processor runs at a time. The output of a guest is printed when it
 # ends.
@@ -16,7 +19,18 @@ set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 top=$(readlink -f "$here/../..")
-kernels="5.10 6.1 6.12"
+export VM_ARCH=${VM_ARCH:-x86_64}
+target=$VM_ARCH-unknown-linux-gnu linker=gcc
+# Seconds after which a test counts as hung, and a guest with all its tests. These processors are
+# slower to emulate than one like the host's.
+patience=900
+case $VM_ARCH in
+    x86_64) kernels="5.10 6.1 6.12" ;;
+    aarch64) kernels="6.1 6.12 6.12-16k" patience=3600 ;;
+    riscv64) kernels=6.12 patience=3600 target=riscv64gc-unknown-linux-gnu ;;
+    *) echo "run.sh: no architecture $VM_ARCH" >&2; exit 64 ;;
+esac
+[ "$VM_ARCH" = x86_64 ] || linker=$VM_ARCH-linux-gnu-gcc
 situations="root delegated plain"
 script=
 while getopts k:s:x: option; do
@@ -29,9 +43,12 @@ while getopts k:s:x: option; do
 done
 shift $((OPTIND - 1))
 tests=("$@")
-[ ${#tests[@]} -gt 0 ] || tests=(
-    table table@prepared table@cell limits/shares callers/lifetime hosts/nesting endurance/leaks
-)
+if [ ${#tests[@]} = 0 ]; then
+    tests=(table table@prepared table@cell limits/shares callers/lifetime hosts/nesting endurance/leaks)
+    [ "$VM_ARCH" = x86_64 ] || tests=(
+        table isolation/seccomp lives/cells callers/lifetime endurance/leaks adversary
+    )
+fi
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
 chmod 755 "$work"
@@ -52,8 +69,17 @@ shown=(-s "$work" -s "$top")
 
 if [ -z "$script" ]; then
     cd "$top"
-    ${CARGO:-cargo} test --quiet --no-run --package seclude-tests --message-format=json \
-        >"$work/built"
+    # Only these test programs, and on this machine's own processor in the usual directory.
+    build=(test --quiet --no-run --package seclude-tests --message-format=json)
+    for name in "${tests[@]}"; do
+        build+=(--test "${name%%[@=/]*}")
+    done
+    if [ "$VM_ARCH" != x86_64 ]; then
+        build+=(--target "$target")
+        variable=${target^^}
+        export "CARGO_TARGET_${variable//-/_}_LINKER=$linker"
+    fi
+    ${CARGO:-cargo} "${build[@]}" >"$work/built"
     declare -A programs
     # The name and the path of each test program in cargo's messages.
     test_program='s/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p'
@@ -61,8 +87,7 @@ if [ -z "$script" ]; then
         programs[$name]=$path
     done < <(sed -n "$test_program" "$work/built")
     for name in "${tests[@]}"; do
-        binary=${name%@*}
-        program=${programs[${binary%%/*}]:-}
+        program=${programs[${name%%[@=/]*}]:-}
         [ -n "$program" ] || { echo "run.sh: there is no test $name" >&2; exit 64; }
         echo "$name $program" >>"$work/programs"
     done
@@ -70,13 +95,14 @@ if [ -z "$script" ]; then
     shown+=(-s "$(dirname "$(dirname "$program")")")
     script=$work/suite.sh
     cp "$here/suite.sh" "$script"
+    echo $patience >"$work/patience"
 fi
 
 # situation KERNEL SITUATION: runs one guest, prints its output, and adds a line to the file
 # `passed` or `failed`.
 situation() {
     local start=$SECONDS result=passed
-    "$here/boot.sh" -t 1500 "${shown[@]}" "${directories[$1]}" "$2" "$script" \
+    "$here/boot.sh" -t $((patience * 5 / 3)) "${shown[@]}" "${directories[$1]}" "$2" "$script" \
         >"$work/$1-$2" 2>&1 || result=failed
     {
         flock 9

@@ -66,6 +66,13 @@ fn own_pidfd_by_socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The size of a page of memory: 4096 bytes on x86_64, up to 64 KiB on aarch64.
+pub fn page_size() -> u64 {
+    // SAFETY: takes a number only.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
 /// Opens a pidfd of another process: `pidfd_open(2)`, Linux 5.3.
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.

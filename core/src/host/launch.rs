@@ -318,6 +318,21 @@ unsafe fn clone(
             in("x1") a[1], in("x2") a[2], in("x3") 0, in("x4") 0,
             in("x20") body, in("x21") argument);
     }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!(
+            "ecall",
+            "bnez a0, 2f",
+            "mv fp, zero",
+            "mv a0, s3",
+            "jalr s2",
+            "unimp",
+            "2:",
+            in("a7") number, inlateout("a0") a[0] as isize => result,
+            in("a1") a[1], in("a2") a[2], in("a3") 0, in("a4") 0,
+            in("s2") body, in("s3") argument);
+    }
     result
 }
 
@@ -430,6 +445,14 @@ unsafe fn raw(number: i64, a: [usize; 5]) -> isize {
             "svc 0",
             in("x8") number, inlateout("x0") a[0] as isize => result,
             in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack));
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::arch::asm!(
+            "ecall",
+            in("a7") number, inlateout("a0") a[0] as isize => result,
+            in("a1") a[1], in("a2") a[2], in("a3") a[3], in("a4") a[4], options(nostack));
     }
     result
 }

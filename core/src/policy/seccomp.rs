@@ -8,7 +8,8 @@
 //! - `compile`: compiles a filter to the BPF program that the kernel runs.
 //! - `filters`: the programs that the warden and a command load.
 //! - `check`: rejects invalid filters.
-//! - `syscall`: the names and numbers of system calls.
+//! - `syscall`: a system call, by its name and number.
+//! - `table`: the names and numbers of system calls on each architecture.
 
 mod check;
 mod compile;
@@ -16,6 +17,7 @@ mod filters;
 mod guard;
 mod profiles;
 mod syscall;
+mod table;
 mod verdict;
 
 pub(crate) use filters::Filters;
@@ -33,6 +35,9 @@ pub(crate) const NATIVE: u32 = 0xc000_003e;
 /// The AUDIT_ARCH value of the architecture that this library is built for.
 #[cfg(target_arch = "aarch64")]
 pub(crate) const NATIVE: u32 = 0xc000_00b7;
+/// The AUDIT_ARCH value of the architecture that this library is built for.
+#[cfg(target_arch = "riscv64")]
+pub(crate) const NATIVE: u32 = 0xc000_00f3;
 
 named! {
     /// A predefined filter.
@@ -167,10 +172,17 @@ impl Rule {
 /// A seccomp filter: a profile and additional rules.
 ///
 /// The last rule that matches a call decides, and the profile decides calls without a matching
-/// rule. A rule for a name that only other architectures have is skipped. A name that no
-/// architecture has is an error, which [`Sandbox::check`](crate::Sandbox::check) or the start
-/// returns. Starting the command itself needs no rule: a filter without `execve` runs the program
-/// that the caller names, and no other.
+/// rule. A name that no architecture has is an error, which
+/// [`Sandbox::check`](crate::Sandbox::check) or the start returns. Starting the command itself needs
+/// no rule: a filter without `execve` runs the program that the caller names, and no other.
+///
+/// # Calls that an architecture lacks
+///
+/// aarch64 and riscv64 lack the older calls of x86_64, such as `mkdir` and `fork`. Programs there
+/// make the newer ones, `mkdirat` and `clone`. A rule that names only the older call would have no
+/// effect there, so it is an error. The error names the call that takes its place, and a policy that
+/// has rules for both is valid everywhere. A rule for a call of which nothing takes the place, such
+/// as `iopl` or `arch_prctl`, is valid and has no effect.
 ///
 /// # The guard
 ///
@@ -188,7 +200,7 @@ impl Rule {
 ///
 /// let filter = Seccomp::profile(Profile::Default)
 ///     .kill("ptrace")
-///     .deny("chmod", libc::EPERM)
+///     .deny("fchmod", libc::EPERM)
 ///     .rule(
 ///         Rule::new("socket", Action::Allow)
 ///             .when(Test::new(0, Compare::Equal, libc::AF_NETLINK as u64)),

@@ -15,9 +15,9 @@ pub mod open {
     pub const NO_WAIT: u64 = 0o4000;
     pub const CLOSE_ON_EXEC: u64 = 0o2000000;
     pub const PATH: u64 = 0o10000000;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(target_arch = "aarch64"))]
     pub const DIRECTORY: u64 = 0o200000;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(target_arch = "aarch64"))]
     pub const NO_FOLLOW: u64 = 0o400000;
     #[cfg(target_arch = "aarch64")]
     pub const DIRECTORY: u64 = 0o40000;
@@ -234,10 +234,10 @@ fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
     let mut raw = [0u64; 18];
     done(call!(nr::NEWFSTATAT, directory, name.as_ptr(), raw.as_mut_ptr(), flags))?;
     // struct stat: st_dev and st_ino come first. On x86_64, st_nlink is a word and st_mode the next
-    // half. On aarch64, both are halves, st_mode first.
+    // half. On aarch64 and riscv64, both are halves, st_mode first.
     #[cfg(target_arch = "x86_64")]
     let (mode, device) = (raw[3] as u32, raw[5]);
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(not(target_arch = "x86_64"))]
     let (mode, device) = (raw[2] as u32, raw[4]);
     // The minor number has 20 bits, placed around the 12 of the major number.
     let parts = |device: u64| {

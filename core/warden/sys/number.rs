@@ -1,18 +1,18 @@
 //! The numbers of the system calls that the warden makes.
 
 macro_rules! numbers {
-    ($($name:ident $x86_64:literal $aarch64:literal)*) => {$(
+    ($($name:ident $x86_64:literal $generic:literal)*) => {$(
         #[cfg(target_arch = "x86_64")]
         pub const $name: usize = $x86_64;
-        #[cfg(target_arch = "aarch64")]
-        pub const $name: usize = $aarch64;
+        #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+        pub const $name: usize = $generic;
     )*};
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("seclude's warden knows the system calls of x86_64 and aarch64 only");
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+compile_error!("seclude's warden knows the system calls of x86_64, aarch64 and riscv64 only");
 
-//  name             x86_64 aarch64
+//  name             x86_64 generic: aarch64 and riscv64
 numbers! {
     READ             0      63
     WRITE            1      64

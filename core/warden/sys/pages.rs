@@ -18,6 +18,7 @@ impl Pages {
     pub fn new(length: usize, shared: bool) -> Result<Pages> {
         const READ_WRITE: u32 = 3;
         const ANONYMOUS: u32 = 0x20;
+        // Of larger pages the kernel maps and unmaps whole ones.
         let length = length.max(1).next_multiple_of(4096);
         let start = call!(
             nr::MMAP,
@@ -153,7 +154,8 @@ pub fn as_numbers(words: &'static mut [usize]) -> &'static mut [i32] {
 #[inline(never)]
 pub fn release_stack() {
     const DONTNEED: u32 = 4;
-    const PAGE: usize = 4096;
+    /// The largest page of this architecture's kernels. An address of another multiple is an error.
+    const PAGE: usize = if cfg!(target_arch = "aarch64") { 64 * 1024 } else { 4096 };
     const DEEPEST: usize = 512 * 1024;
     let here = 0u8;
     /// The most bytes that a function may use below its locals, including the red zone of the ABI.

@@ -60,6 +60,8 @@ pub fn receive_notification(listener: &Fd) -> Result<Notification> {
     const NATIVE: u32 = 0xc000_003e;
     #[cfg(target_arch = "aarch64")]
     const NATIVE: u32 = 0xc000_00b7;
+    #[cfg(target_arch = "riscv64")]
+    const NATIVE: u32 = 0xc000_00f3;
     // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture,
     // instruction pointer, six arguments.
     let mut raw = [0u64; 10];

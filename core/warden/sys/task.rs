@@ -200,6 +200,13 @@ pub fn start<T: Sync>(
             in("x8") nr::CLONE, inlateout("x0") flags as isize => result, in("x1") top,
             in("x2") &raw mut pidfd, in("x3") 0, in("x4") 0, in("x20") body, in("x21") argument);
     }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!("ecall", "bnez a0, 2f", "mv fp, zero", "mv a0, s3", "jalr s2", "unimp", "2:",
+            in("a7") nr::CLONE, inlateout("a0") flags as isize => result, in("a1") top,
+            in("a2") &raw mut pidfd, in("a3") 0, in("a4") 0, in("s2") body, in("s3") argument);
+    }
     if result < 0 { Err(Errno(-result as i32)) } else { Ok((result as i32, Fd(pidfd))) }
 }
 

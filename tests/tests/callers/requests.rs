@@ -16,8 +16,10 @@ use std::time::Duration;
 /// A quarter of the stack limit, which the default sandbox sets to 8 MiB. execve(2) takes no more
 /// arguments and environment than that.
 const TOGETHER: usize = 2 << 20;
-/// The longest single argument, with its NUL.
-const EACH: usize = 128 << 10;
+/// The longest single argument, with its NUL: 32 pages.
+fn each() -> usize {
+    32 * seclude_tests::knobs::page_size() as usize
+}
 
 /// A command that prints its arguments one per line, and the size of its arguments and environment
 /// before any are added. Each text counts with its NUL and a pointer, and the path of the program
@@ -138,11 +140,16 @@ fn so_does_an_environment() {
 #[test]
 fn one_argument_has_a_limit_of_its_own() {
     as_each("one_argument_has_a_limit_of_its_own", |_| {
-        let longest = "x".repeat(EACH - 1);
+        let longest = "x".repeat(each() - 1);
         assert_eq!(right(telling().0.arg(&longest).output().expect("it fits")).trim_end(), longest);
         let error = telling().0.arg(longest + "x").output().expect_err("one byte more does not");
         refused_as_too_long(&error);
-        assert!(error.remedy().is_some_and(|hint| hint.contains("128 KiB")), "{error}");
+        assert!(
+            error
+                .remedy()
+                .is_some_and(|hint| hint.contains(&format!("at most {} KiB", each() >> 10))),
+            "{error}"
+        );
     });
 }
 

@@ -44,11 +44,14 @@ const fn row(
     Row { option, given, program, shows }
 }
 
-/// The instructions of a filter that fails mkdir(2) with EDOM: load the number; if it is 83,
-/// return the error, else allow.
+/// The number of mkdir(2), or of mkdirat(2) where there is no mkdir.
+const MKDIR: u8 = if cfg!(target_arch = "x86_64") { 83 } else { 34 };
+
+/// The instructions of a filter that fails it with EDOM: load the number; if it is this one, return
+/// the error, else allow.
 const NO_MKDIR: [[u8; 8]; 4] = [
     [0x20, 0, 0, 0, 0, 0, 0, 0],
-    [0x15, 0, 0, 1, 83, 0, 0, 0],
+    [0x15, 0, 0, 1, MKDIR, 0, 0, 0],
     [0x06, 0, 0, 0, 33, 0, 5, 0],
     [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f],
 ];
@@ -115,7 +118,7 @@ const ROWS: &[Row] = &[
             print('is', read(os.getpid(), None, 0, None, 0, 0))"],
         Text("is 0")),
     row("seccomp",
-        &["--seccomp", r#"{"rules": [{"call": "mkdir", "action": "deny", "errno": "EDOM"}]}"#],
+        &["--seccomp", r#"{"rules": [{"call": ["mkdir", "mkdirat"], "action": "deny", "errno": "EDOM"}]}"#],
         &["mkdir", "/tmp/made"], Text("argument out of domain")),
     row("seccomp-bpf", &["--seccomp-bpf", "{DIR}/no-mkdir"],
         &["mkdir", "/tmp/made"], Text("argument out of domain")),

@@ -12,6 +12,7 @@
 
 use seclude_tests::caller::{Caller, copy, driver};
 use seclude_tests::job::{Told, read_told};
+use seclude_tests::knobs::page_size;
 use seclude_tests::scratch;
 use seclude_tests::table::{Case, Ground, Stage, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +73,16 @@ fn main() -> ExitCode {
         }
         if let Some(program) = case.needs.as_ref().filter(|program| !Path::new(program).exists()) {
             println!("SKIPPED: {name}: there is no {program}");
+            skipped += 1;
+            continue;
+        }
+        if let Some(other) = case.architecture.as_ref().filter(|name| *name != env::consts::ARCH) {
+            println!("SKIPPED: {name}: it is about {other}");
+            skipped += 1;
+            continue;
+        }
+        if let Some(other) = case.pages.filter(|size| *size != page_size()) {
+            println!("SKIPPED: {name}: it is about pages of {other} bytes");
             skipped += 1;
             continue;
         }

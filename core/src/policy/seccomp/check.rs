@@ -1,5 +1,6 @@
 //! Rejects invalid filters.
 
+use super::table::{self, Architecture};
 use super::{Action, Compare, Listener, Rule, Seccomp, syscall};
 use crate::base::error::{Error, Result};
 
@@ -18,6 +19,7 @@ impl Seccomp {
     pub(crate) fn check(&self) -> Result<()> {
         for rule in &self.rules {
             rule.check()?;
+            self.check_successor(rule, Architecture::NATIVE)?;
         }
         if let Some(action) = self.otherwise {
             check_action("otherwise", action)?;
@@ -33,12 +35,35 @@ impl Seccomp {
         }
         Ok(())
     }
+
+    /// Rejects a rule for a call that the architecture lacks while its programs make another call
+    /// for the same purpose, unless the filter has a rule for that one, too. A rule for a call
+    /// without such a successor has no effect and is accepted: nothing can do what it did.
+    pub(super) fn check_successor(&self, rule: &Rule, architecture: Architecture) -> Result<()> {
+        let lacks = table::row(&rule.call).is_some_and(|row| row.number(architecture).is_none());
+        let Some(successor) = table::successor(&rule.call, architecture).filter(|_| lacks) else {
+            return Ok(());
+        };
+        let number = table::row(successor).and_then(|row| row.number(architecture));
+        let is_ruled = |other: &Rule| {
+            other.call == successor
+                || other.call.parse().ok().is_some_and(|call| Some(call) == number)
+        };
+        if self.rules.iter().any(is_ruled) {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            format!("seccomp rule for {}", rule.call),
+            format!("{} has no such call, and its programs call {successor}", architecture.name()),
+        )
+        .hint(format!("give a rule for {successor}, too")))
+    }
 }
 
 impl Rule {
     fn check(&self) -> Result<()> {
         let what = format!("seccomp rule for {}", self.call);
-        if self.number().is_none() && !syscall::is_elsewhere(&self.call) {
+        if self.number().is_none() && table::row(&self.call).is_none() {
             let error = Error::invalid(what, "Linux has no such system call");
             let nearest =
                 syscall::known().keys().map(|name| (strsim::jaro_winkler(&self.call, name), name));

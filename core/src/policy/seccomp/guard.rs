@@ -10,7 +10,8 @@
 //! into the program before it loads the filter. A command that enters a cell has a warden of its
 //! own there, which the cell's commands must not reach. That warden has a reserved process id.
 
-use super::{Action, Compare, Rule, Test};
+use super::table::Architecture;
+use super::{Action, Compare, Rule, Test, syscall};
 use crate::wire::plan::guard::{ENTRANTS, OWN, RESERVED_MASK};
 use std::collections::BTreeMap;
 
@@ -53,6 +54,7 @@ enum GuardedCall {
 use GuardedCall::{Process, Signalled, User};
 
 /// The guarded calls: name, numbers for 32-bit programs (i386, arm), argument, and its meaning.
+/// 32-bit programs of riscv64 have its own numbers.
 const CALLS: &[(&str, [u32; 2], u8, GuardedCall)] = &[
     ("ioprio_set", [289, 314], 0, User(IOPRIO_WHO_USER)),
     ("ioprio_set", [289, 314], 1, Process),
@@ -71,8 +73,12 @@ const CALLS: &[(&str, [u32; 2], u8, GuardedCall)] = &[
     ("tkill", [238, 238], 0, Signalled),
 ];
 
-/// The AUDIT_ARCH value of 32-bit programs: i386 or arm.
-pub(super) const COMPAT: u32 = if cfg!(target_arch = "x86_64") { 0x4000_0003 } else { 0x4000_0028 };
+/// The AUDIT_ARCH value of 32-bit programs: i386, arm or riscv32.
+pub(super) const COMPAT: u32 = match Architecture::NATIVE {
+    Architecture::X86_64 => 0x4000_0003,
+    Architecture::Aarch64 => 0x4000_0028,
+    Architecture::Riscv64 => 0x4000_00f3,
+};
 
 /// The bit that marks a call of the x32 ABI on x86_64, where each call has this second number.
 pub(super) const X32: Option<u32> =
@@ -129,8 +135,12 @@ pub(super) fn refuses(tree: Tree, number: u32, arguments: &[u64; 6]) -> bool {
 
 /// The guarded calls of 32-bit programs, by their numbers, each with one test.
 pub(super) fn compat(tree: Tree) -> impl Iterator<Item = (u32, Test)> {
-    CALLS.iter().flat_map(move |(_, numbers, argument, target)| {
-        let number = if cfg!(target_arch = "x86_64") { numbers[0] } else { numbers[1] };
+    CALLS.iter().flat_map(move |(name, numbers, argument, target)| {
+        let number = match Architecture::NATIVE {
+            Architecture::X86_64 => numbers[0],
+            Architecture::Aarch64 => numbers[1],
+            Architecture::Riscv64 => syscall::known()[name],
+        };
         target.tests(*argument, tree).map(move |test| (number, test))
     })
 }

@@ -1,9 +1,9 @@
 //! The names and numbers of system calls.
 
+use super::table::{self, Architecture};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
-use syscalls::Sysno;
 
 /// A system call, identified by its number on this architecture, or marked as a call of another
 /// architecture.
@@ -19,7 +19,8 @@ impl Syscall {
         Syscall { number, foreign: false }
     }
 
-    /// The call with this name, if this architecture has it.
+    /// The call with this name, if this architecture has it. The names are those of the kernel's
+    /// own header, `asm/unistd.h`.
     pub fn from_name(name: &str) -> Option<Syscall> {
         known().get(name).and_then(|number| i32::try_from(*number).ok()).map(Syscall::new)
     }
@@ -46,9 +47,8 @@ impl Syscall {
 
     /// The name. `None` if the call is newer than this library, or foreign.
     pub fn name(self) -> Option<&'static str> {
-        let known =
-            usize::try_from(self.number).ok().filter(|_| !self.foreign).and_then(Sysno::new)?;
-        Some(known.name())
+        let number = u32::try_from(self.number).ok().filter(|_| !self.foreign)?;
+        names().get(&number).copied()
     }
 }
 
@@ -67,16 +67,16 @@ impl fmt::Display for Syscall {
 /// Every system call name of this architecture, with its number.
 pub(super) fn known() -> &'static BTreeMap<&'static str, u32> {
     static KNOWN: OnceLock<BTreeMap<&str, u32>> = OnceLock::new();
-    // `Sysno::iter` omits the last call, so this counts through the numbers.
-    let all = || {
-        (0..=Sysno::last().id().unsigned_abs())
-            .filter_map(|number| Some((Sysno::new(number as usize)?.name(), number)))
-    };
     KNOWN.get_or_init(|| all().collect())
 }
 
-/// Whether any architecture that this library supports has a call with this name.
-pub(super) fn is_elsewhere(name: &str) -> bool {
-    syscalls::x86_64::Sysno::iter().any(|call| call.name() == name)
-        || syscalls::aarch64::Sysno::iter().any(|call| call.name() == name)
+/// Every system call number of this architecture, with its name.
+fn names() -> &'static BTreeMap<u32, &'static str> {
+    static NAMES: OnceLock<BTreeMap<u32, &str>> = OnceLock::new();
+    NAMES.get_or_init(|| all().map(|(name, number)| (number, name)).collect())
+}
+
+fn all() -> impl Iterator<Item = (&'static str, u32)> {
+    let native = |row: &table::Row| Some((row.name, row.number(Architecture::NATIVE)?));
+    table::ROWS.iter().filter_map(native)
 }

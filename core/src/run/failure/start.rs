@@ -2,11 +2,15 @@
 
 use super::of_descriptors;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::sys;
 use crate::run::command::Command;
 use crate::wire::message::stage;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// The most pages that one argument may fill (MAX_ARG_STRLEN of the kernel, execve(2)).
+const ARGUMENT_PAGES: u64 = 32;
 
 /// The error for a failed stage of the command's start.
 pub fn of_start(
@@ -238,7 +242,10 @@ fn of_exec(program: &Path, errno: i32, mode: u32, head: &[u8]) -> Error {
         },
         libc::E2BIG => Error::invalid("arguments and environment", "longer than the kernel takes")
             .errno(errno)
-            .hint("together at most a quarter of the stack limit, and each at most 128 KiB"),
+            .hint(format!(
+                "together at most a quarter of the stack limit, and each at most {} KiB",
+                ARGUMENT_PAGES * sys::page_size() / 1024
+            )),
         libc::EAGAIN => error(ErrorKind::HostLimit).hint(super::PROCESSES),
         libc::ETXTBSY => {
             error(ErrorKind::ProgramNotExecutable).because("a process has it open for writing")
@@ -258,7 +265,14 @@ fn interpreter_of(head: &[u8]) -> Option<String> {
 
 /// The machine number of an ELF file that is built for another architecture.
 fn foreign_machine(head: &[u8]) -> Option<u16> {
-    const OWN: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    // EM_X86_64, EM_AARCH64, EM_RISCV
+    const OWN: u16 = if cfg!(target_arch = "x86_64") {
+        62
+    } else if cfg!(target_arch = "aarch64") {
+        183
+    } else {
+        243
+    };
     let machine =
         u16::from_le_bytes(head.strip_prefix(b"\x7fELF").and(head.get(18..20))?.try_into().ok()?);
     (machine != OWN).then_some(machine)
