@@ -66,7 +66,7 @@ impl Rule {
         if self.number().is_none() && table::row(&self.call).is_none() {
             let error = Error::invalid(what, "Linux has no such system call");
             let nearest =
-                syscall::known().keys().map(|name| (strsim::jaro_winkler(&self.call, name), name));
+                syscall::known().map(|(name, _)| (strsim::jaro_winkler(&self.call, name), name));
             return Err(match nearest.max_by(|one, other| one.0.total_cmp(&other.0)) {
                 Some((likeness, name)) if likeness > 0.8 => {
                     error.hint(format!("did you mean {name}?"))
@@ -110,8 +110,8 @@ impl Rule {
 
     /// The number of the call on this architecture, if it has the call.
     pub(super) fn number(&self) -> Option<u32> {
-        let named = syscall::known().get(&*self.call).copied();
-        named.or_else(|| self.call.parse().ok().filter(|number| i32::try_from(*number).is_ok()))
+        syscall::number_of(&self.call)
+            .or_else(|| self.call.parse().ok().filter(|number| i32::try_from(*number).is_ok()))
     }
 
     /// Whether the rule is for the call with this name, which it gives by name or by number.

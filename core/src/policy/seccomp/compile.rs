@@ -120,8 +120,10 @@ fn refuses(action: Action) -> bool {
 /// number.
 fn ranges(filter: &Seccomp, unknown: Action) -> Vec<(u32, Verdict)> {
     let otherwise = filter.otherwise.unwrap_or(filter.profile.otherwise());
+    let mut numbers: Vec<u32> = syscall::known().map(|(_, number)| number).collect();
+    numbers.sort_unstable();
     let mut verdicts: BTreeMap<u32, Verdict> =
-        syscall::known().values().map(|number| (*number, Verdict::always(otherwise))).collect();
+        numbers.into_iter().map(|number| (number, Verdict::always(otherwise))).collect();
     for rule in filter.profile.rules().iter().chain(&filter.rules) {
         let Some(number) = rule.number() else { continue };
         verdicts.entry(number).or_insert_with(|| Verdict::always(unknown)).overrule(rule);

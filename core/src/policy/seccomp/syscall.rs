@@ -1,9 +1,7 @@
 //! The names and numbers of system calls.
 
 use super::table::{self, Architecture};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
 
 /// A system call, identified by its number on this architecture, or marked as a call of another
 /// architecture.
@@ -22,7 +20,7 @@ impl Syscall {
     /// The call with this name, if this architecture has it. The names are those of the kernel's
     /// own header, `asm/unistd.h`.
     pub fn from_name(name: &str) -> Option<Syscall> {
-        known().get(name).and_then(|number| i32::try_from(*number).ok()).map(Syscall::new)
+        number_of(name).and_then(|number| i32::try_from(number).ok()).map(Syscall::new)
     }
 
     pub(crate) fn foreign(number: i32) -> Syscall {
@@ -48,7 +46,7 @@ impl Syscall {
     /// The name. `None` if the call is newer than this library, or foreign.
     pub fn name(self) -> Option<&'static str> {
         let number = u32::try_from(self.number).ok().filter(|_| !self.foreign)?;
-        names().get(&number).copied()
+        known().find(|(_, known)| *known == number).map(|(name, _)| name)
     }
 }
 
@@ -64,19 +62,13 @@ impl fmt::Display for Syscall {
     }
 }
 
-/// Every system call name of this architecture, with its number.
-pub(super) fn known() -> &'static BTreeMap<&'static str, u32> {
-    static KNOWN: OnceLock<BTreeMap<&str, u32>> = OnceLock::new();
-    KNOWN.get_or_init(|| all().collect())
+/// The number of the call with this name, if this architecture has it.
+pub(super) fn number_of(name: &str) -> Option<u32> {
+    table::row(name)?.number(Architecture::NATIVE)
 }
 
-/// Every system call number of this architecture, with its name.
-fn names() -> &'static BTreeMap<u32, &'static str> {
-    static NAMES: OnceLock<BTreeMap<u32, &str>> = OnceLock::new();
-    NAMES.get_or_init(|| all().map(|(name, number)| (number, name)).collect())
-}
-
-fn all() -> impl Iterator<Item = (&'static str, u32)> {
+/// Every system call of this architecture, by name and number, in the order of the names.
+pub(super) fn known() -> impl Iterator<Item = (&'static str, u32)> {
     let native = |row: &table::Row| Some((row.name, row.number(Architecture::NATIVE)?));
     table::ROWS.iter().filter_map(native)
 }

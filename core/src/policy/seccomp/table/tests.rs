@@ -182,7 +182,7 @@ fn a_profile_names_what_takes_the_place_of_a_call_that_it_leaves_out() {
 
 /// The calls that the rules of a profile name.
 fn named(profile: Profile) -> BTreeSet<String> {
-    profile.rules().into_iter().map(|rule| rule.call).collect()
+    profile.rules().into_iter().map(|rule| rule.call.into_owned()).collect()
 }
 
 #[test]
