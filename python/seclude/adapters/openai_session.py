@@ -6,7 +6,6 @@ import asyncio
 import errno
 import io
 import os
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -45,6 +44,7 @@ from . import running
 from .openai_terminals import Terminals
 from .workspace import READ, WRITE, Ran
 
+_PIECE = 1 << 16
 _TAR = ("tar", "-c", "--anchored", "--no-wildcards")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -313,7 +313,14 @@ class SecludeSandboxSession(BaseSandboxSession):
         """Unpack a tar archive in the work directory, after a check of its members."""
         root = self._workspace_root_path()
         with tempfile.TemporaryFile() as archive:
-            shutil.copyfileobj(_Bounded(_reading(data), self._bounds.snapshot, root), archive)
+            left, read = self._bounds.snapshot, _reading(data)
+            while piece := read(_PIECE):
+                left -= len(piece)
+                if left < 0:
+                    raise WorkspaceArchiveWriteError(
+                        path=root, context={"reason": "the archive is larger than `snapshot`"}
+                    )
+                archive.write(piece)
             archive.seek(0)
             try:
                 with tarfile.open(fileobj=archive, mode="r:*") as members:
@@ -341,23 +348,7 @@ def _reading(stream: io.IOBase) -> Callable[[int], bytes]:
     """Return the `read` of a stream of bytes or text."""
 
     def read(number: int) -> bytes:
-        piece = stream.read(number)  # type: ignore[attr-defined]
+        piece = stream.read(number)
         return piece.encode() if isinstance(piece, str) else bytes(piece or b"")
 
     return read
-
-
-class _Bounded:
-    """A stream that refuses to be longer than a bound."""
-
-    def __init__(self, read: Callable[[int], bytes], bound: int, path: Path) -> None:
-        self._read, self._left, self._path = read, bound, path
-
-    def read(self, number: int) -> bytes:
-        piece = self._read(number)
-        self._left -= len(piece)
-        if self._left < 0:
-            raise WorkspaceArchiveWriteError(
-                path=self._path, context={"reason": "the archive is larger than `snapshot`"}
-            )
-        return piece

@@ -140,7 +140,11 @@ class SecludeExecutor(PythonExecutor):
         try:
             output, final = read(told["value"]), told["final"] is True
         except (TypeError, LookupError, ValueError):
-            raise self._failed("the interpreter has sent no value", shown) from None
+            # What else it has sent must not be taken for the answer to the next call.
+            self._ready = False
+            self._interpreter.reset()
+            told = "the interpreter has sent no value; all variables are lost"
+            raise self._failed(told, shown) from None
         return CodeOutput(output=output, logs=self._text(shown), is_final_answer=final)
 
     def cleanup(self) -> None:

@@ -48,7 +48,9 @@ WRITE = (
     f'[ ! -e "$1" ] || [ -f "$1" ] || exit {errno.EINVAL}\n'
     f'mkdir -p -- "$(dirname -- "$1")" || exit {errno.EACCES}\n'
     f'[ ! -e "$1" ] || [ -w "$1" ] || exit {errno.EACCES}\n'
-    f'exec cat > "$1" || exit {errno.EACCES}',
+    # Not `exec`, whose failed redirection ends the shell with another code.
+    f'true 2>/dev/null > "$1" || exit {errno.EACCES}\n'
+    'exec cat > "$1"',
     "sh",
 )
 
@@ -196,6 +198,8 @@ def check(done: Ran, path: str) -> None:
     if done.expired:
         raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
     if not done.outcome.success:
+        if done.outcome.ended.name == "scratch-full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         known = (errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EACCES)
         number = done.status if done.status in known else errno.EIO
         raise OSError(number, os.strerror(number), path)
