@@ -69,7 +69,7 @@ def needy(number: int) -> int:
     Args:
         number: The number.
     """
-    import no_such_package
+    import no_such_package  # type: ignore[import-not-found]
 
     return int(no_such_package.of(number))
 
