@@ -100,7 +100,7 @@ def test_an_agent_works_inside(backend: SecludeBackend) -> None:
         calls("read_file", file_path="/workspace/sum.py"),
         AIMessage("done"),
     ]
-    agent = create_deep_agent(Scripted(messages=iter(script)), backend=backend)
+    agent: Any = create_deep_agent(Scripted(messages=iter(script)), backend=backend)
     told = agent.invoke({"messages": [("user", "compute")]})["messages"]
     results = [one.content for one in told if isinstance(one, ToolMessage)]
     assert "42" in results[1]

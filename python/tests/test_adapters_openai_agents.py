@@ -39,6 +39,7 @@ from agents.sandbox import (
 )
 from agents.sandbox.entries import Dir, File
 from agents.sandbox.errors import ConfigurationError, InvalidManifestPathError
+from agents.sandbox.manifest import Environment
 from openai.types.responses import (
     ResponseFunctionToolCall,
     ResponseOutputMessage,
@@ -134,7 +135,7 @@ def test_an_agent_works_inside() -> None:
 def test_a_manifest_becomes_files() -> None:
     manifest = Manifest(
         entries={"a": File(content=b"one"), "d": Dir(children={"b": File(content=b"two")})},
-        environment={"value": {"GIVEN": "three"}},
+        environment=Environment(value={"GIVEN": "three"}),
     )
 
     async def run() -> None:
@@ -280,7 +281,7 @@ def test_a_snapshot_is_resumed(tmp_path: Path) -> None:
     async def run() -> None:
         client = SecludeSandboxClient(seclude.Sandbox(memory="256M"))
         snapshot = LocalSnapshotSpec(base_path=tmp_path)
-        made = await client.create(snapshot=snapshot, options=SecludeSandboxClientOptions())
+        made: Any = await client.create(snapshot=snapshot, options=SecludeSandboxClientOptions())
         async with made:
             await made.exec("echo kept > f; ln -s f link; mkfifo pipe")
             cell = made._inner.cell

@@ -69,7 +69,7 @@ def needy(number: int) -> int:
     Args:
         number: The number.
     """
-    import no_such_package  # type: ignore[import-not-found]
+    import no_such_package
 
     return int(no_such_package.of(number))
 

@@ -194,6 +194,9 @@ class SecludeExecutor(PythonExecutor):
         except InterpreterLost as error:
             self._ready = False
             raise self._failed(f"{error}; all variables are lost", shown) from None
+        except BaseException:
+            self._ready = False
+            raise
 
     def _failed(self, why: str, shown: list[str]) -> AgentExecutionError:
         return AgentExecutionError(self._text([*shown, "\n", why]), self._logger)
