@@ -22,7 +22,7 @@ version() { sed -n 's/^VERSION = "\(.*\)"$/\1/p' "$here/seclude/adapters/$1.py";
 
 step "environment in $place"
 [ -x "$bin/python" ] || "${PYTHON:-/usr/bin/python3}" -m venv "$place/venv"
-"$bin/pip" install --quiet --disable-pip-version-check --no-compile \
+"$bin/pip" install --quiet --disable-pip-version-check \
     "openai-agents==$(version openai_agents)" "deepagents==$(version deepagents)" \
     "smolagents==$(version smolagents)" 'langchain-tests==1.1.9' 'mypy>=1.15' 'pytest>=8'
 "$bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
