@@ -22,7 +22,8 @@ say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
-	test-bwrap abi test-vm test-arm test-riscv fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
+	test-adapters test-bwrap abi test-vm test-arm test-riscv fuzz miri coverage package \
+	sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
 	library program wheel install clean
 
@@ -100,6 +101,10 @@ test-python: ## the wheel: style, types, stubs, tests, every CPython that is her
 test-subprocess: wheel ## CPython's own tests of subprocess through the library's Popen, as an ordinary user
 	$(call say,the tests of subprocess in CPython)
 	$(VENV)/bin/python tests/programs/subprocess_suite.py
+
+test-adapters: wheel ## the adapters for agent frameworks with the frameworks, which it installs (500 MB): docs/agents.md
+	$(call say,the adapters for agent frameworks)
+	sh python/check-adapters.sh $$(ls $(PUBLIC)/wheel/seclude-*.whl) $(PUBLIC)/adapters
 
 test-bwrap: ## bubblewrap's own test script through seclude bwrap; TESTS=DIRECTORY for its tests
 	$(call say,the test script of bubblewrap)

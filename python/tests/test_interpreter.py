@@ -157,6 +157,8 @@ def test_each_state_has_random_numbers_of_its_own(it: seclude.Interpreter) -> No
         "import os; os.write(4, b'\\xff\\xff\\xff\\xffgarbage')",
         "import os; os.write(4, b'\\x04\\x00\\x00\\x00nope')",
         "import os; os.close(4); import time; time.sleep(60)",
+        # JSON that is too deep to be read.
+        "import os; os.write(4, (100000).to_bytes(4, 'little') + b'[' * 100000)",
         # The supervisor has the same user. Killing it harms only the code's own interpreter.
         "import os; os.kill(os.getppid(), 9); import time; time.sleep(60)",
         "import os, time\nos.kill(os.getppid(), 19)\ntime.sleep(60)",
@@ -238,3 +240,13 @@ def test_many_resets_leak_nothing(it: seclude.Interpreter) -> None:
         if time.monotonic() > end:
             break
     assert (names(it), len(list(Path("/proc/self/fd").iterdir()))) == before
+
+
+def test_an_interrupted_call_does_not_answer_the_next(box: seclude.Sandbox) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with box.interpreter() as it:
+        with pytest.raises(KeyboardInterrupt):
+            it.eval("print('seen') or 'late'", on_stdout=interrupt)
+        assert it.eval("6 * 7") == 42

@@ -124,7 +124,8 @@ class Interpreter:
         `on_stdout` and `on_stderr` get the output piece by piece as it comes. After `timeout`
         seconds the state is ended, and TimeoutExpired raised; the next call has a new one. An
         exception inside raises InterpreterError. The end of the interpreter, by `sys.exit`, a
-        signal or a limit, raises InterpreterLost.
+        signal or a limit, raises InterpreterLost. Ctrl-C, and what a callback raises, leaves the
+        call; the next one has a new state.
         """
         output = _Output(on_stdout, on_stderr)
         self._call({"do": "run", "code": code}, timeout, output)
@@ -255,6 +256,10 @@ class Interpreter:
             raise InterpreterLost(
                 f"the interpreter {how}", step="run code", status=status, **texts
             ) from None
+        except BaseException:
+            # Ctrl-C, or what `on_stdout` raises. A late answer must not be taken for the next one.
+            self._state = False
+            raise
         if "error" in told:
             texts = dict(zip(("stdout", "stderr"), output.texts(), strict=True))
             raise InterpreterError(

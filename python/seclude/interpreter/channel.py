@@ -50,7 +50,7 @@ class Channel:
                 body, self._received = self._received[4 : 4 + length], self._received[4 + length :]
                 try:
                     message = json.loads(body)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise Garbled from None
                 if not isinstance(message, dict):
                     raise Garbled
