@@ -24,7 +24,7 @@ say = @printf '\n==== %s\n' '$(1)'
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
 	test-bwrap abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
-	library program wheel install clean
+	library program wheel install uninstall clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -243,6 +243,10 @@ wheel: ## build the wheel and install it in an environment of its own
 install: ## install the command, libseclude, its header and the warden below $(DESTDIR)$(PREFIX)
 	PREFIX=$(PREFIX) sh capi/build-library.sh install
 	PREFIX=$(PREFIX) sh cli/build-program.sh install
+
+uninstall: ## remove from $(DESTDIR)$(PREFIX) the files that `make install` has put there
+	PREFIX=$(PREFIX) sh cli/build-program.sh uninstall
+	PREFIX=$(PREFIX) sh capi/build-library.sh uninstall
 
 clean: ## remove what was built
 	$(CARGO) clean
