@@ -7,6 +7,7 @@ tag says, or asks for a newer glibc, for glibc in a musl wheel, or for a library
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,9 +31,11 @@ NEEDED = (
 
 def readelf(program: Path, *options: str) -> str:
     """Return what readelf says about a program, in English."""
-    command = ["readelf", "--wide", *options, program]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={"LC_ALL": "C"})
-    return done.stdout
+    command = ["readelf", "--wide", *options, str(program)]
+    environment = os.environ | {"LC_ALL": "C"}
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
 
 
 def faults_of(program: Path, machine: str, glibc: tuple[int, int] | None) -> list[str]:
@@ -46,7 +49,7 @@ def faults_of(program: Path, machine: str, glibc: tuple[int, int] | None) -> lis
     wanted = re.findall(r"GLIBC_(\d+)\.(\d+)", readelf(program, "--version-info"))
     newest = max(((int(major), int(minor)) for major, minor in wanted), default=(0, 0))
     if newest > (glibc or (0, 0)):
-        faults.append("it needs glibc %d.%d" % newest)
+        faults.append(f"it needs glibc {newest[0]}.{newest[1]}")
     return faults
 
 
