@@ -25,8 +25,11 @@ _PYTHON = Path(__file__).resolve().parents[1]
 _DATA = _PYTHON / "seclude.data"
 
 
+# maturin demands that the directory is there, also to write metadata alone.
+_DATA.mkdir(exist_ok=True)
+
+
 def _build_command() -> None:
-    _DATA.mkdir(exist_ok=True)
     script = _PYTHON.parent / "cli" / "build-program.sh"
     if script.exists():
         subprocess.run([script, "data", _DATA], check=True)
@@ -34,7 +37,7 @@ def _build_command() -> None:
 
 def build_sdist(*args: Any, **options: Any) -> Any:
     """Build the source distribution."""
-    # maturin needs the directory. A command of an earlier build is no source.
+    # A command of an earlier build is no source.
     shutil.rmtree(_DATA, ignore_errors=True)
     _DATA.mkdir()
     return maturin.build_sdist(*args, **options)
