@@ -40,10 +40,12 @@ build_both() {
 install_into() { # PROGRAMS SHARE
     build_both
     share=$2
-    install -d "$1" "$share/man/man1" "$share/bash-completion/completions" \
+    install -d "$1" "$share/man/man1" "$share/man/man7" "$share/bash-completion/completions" \
         "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
     install -m 755 "$program" "$1/seclude"
     "$writer" manual "$share/man/man1"
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
+    sed "s|@VERSION@|$version|" "$cli/seclude.7.in" >"$share/man/man7/seclude.7"
     "$writer" completions bash >"$share/bash-completion/completions/seclude"
     "$writer" completions zsh >"$share/zsh/site-functions/_seclude"
     "$writer" completions fish >"$share/fish/vendor_completions.d/seclude.fish"

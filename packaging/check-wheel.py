@@ -25,7 +25,7 @@ MUSL = {"libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"}
 NEEDED = (
     "seclude/_seclude.abi3.so", "seclude/py.typed", "seclude/__init__.pyi",
     ".data/scripts/seclude", ".dist-info/licenses/LICENSE-MIT",
-    ".data/data/share/man/man1/seclude.1",
+    ".data/data/share/man/man1/seclude.1", ".data/data/share/man/man7/seclude.7",
 )  # fmt: skip
 
 

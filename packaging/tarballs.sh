@@ -34,7 +34,6 @@ prefix() { # NAME COMMAND...: what the commands install, with the documents, as 
     "$@"
     install -D -m 644 -t "$place/$name/share/doc/seclude" "$root/README.md" "$root/CHANGELOG.md" \
         "$root/SECURITY.md" "$root/LICENSE-MIT" "$root/LICENSE-APACHE"
-    install -D -m 644 "$root/packaging/seclude.7" "$place/$name/share/man/man7/seclude.7"
     archive "$place" "$name" "$to/$name.tar.gz"
 }
 native() {
