@@ -133,7 +133,7 @@ api: ## the public API of the crate against the committed baseline; UPDATE=1 wri
 	$(call say,the API in Rust)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude \
 		--target-dir target/site-api
-	$(PYTHON) tests/public_api.py core/public-api.txt target/site-api/doc/seclude \
+	$(PYTHON) packaging/public-api.py core/public-api.txt target/site-api/doc/seclude \
 		$(if $(UPDATE),--update)
 
 msrv: ## compile everything with the oldest compiler that Cargo.toml names; takes rustup

@@ -1,6 +1,6 @@
 """Compares the public API of the crate `seclude` with the committed one.
 
-    public_api.py BASELINE DOCUMENTS [--update]
+    public-api.py BASELINE DOCUMENTS [--update]
 
 DOCUMENTS is the directory of the crate in what `cargo doc` has written. Every declaration of a page
 is one line: items, methods, fields, variants, and implementations of traits, the automatic ones
