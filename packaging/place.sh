@@ -12,9 +12,12 @@ place() {
         echo "share/seclude/$2" >>"$1/list"
         mv "$1/list" "$1/share/seclude/$2"
     fi
-    mkdir -p "$to"
-    # Modes and links as they are, owners as those of whoever installs.
-    cp -R -P --preserve=mode "$1/." "$to/"
+    # Directories that exist keep their modes. A program that runs keeps its old file.
+    (cd "$1" && find . -type d) | while IFS= read -r directory; do mkdir -p "$to/$directory"; done
+    (cd "$1" && find . ! -type d) | while IFS= read -r file; do
+        rm -f "$to/$file"
+        cp -P -p "$1/$file" "$to/$file"
+    done
 }
 
 # unplace NAME: removes the files of that list, and the directories that are empty then.
