@@ -13,7 +13,9 @@ place() {
         mv "$1/list" "$1/share/seclude/$2"
     fi
     # Directories that exist keep their modes. A program that runs keeps its old file.
-    (cd "$1" && find . -type d) | while IFS= read -r directory; do mkdir -p "$to/$directory"; done
+    (cd "$1" && find . -type d) | while IFS= read -r directory; do
+        [ -d "$to/$directory" ] || mkdir -m 755 "$to/$directory"
+    done
     (cd "$1" && find . ! -type d) | while IFS= read -r file; do
         rm -f "$to/$file"
         cp -P -p "$1/$file" "$to/$file"
