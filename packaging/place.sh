@@ -12,6 +12,7 @@ place() {
         echo "share/seclude/$2" >>"$1/list"
         mv "$1/list" "$1/share/seclude/$2"
     fi
+    mkdir -p "$to"
     # Directories that exist keep their modes. A program that runs keeps its old file.
     (cd "$1" && find . -type d) | while IFS= read -r directory; do
         [ -d "$to/$directory" ] || mkdir -m 755 "$to/$directory"
