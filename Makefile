@@ -10,6 +10,8 @@ PUBLIC  ?= /var/tmp/seclude-build
 VENV    := $(PUBLIC)/demo
 STAGE   := $(PUBLIC)/stage
 BUILD   := target/seclude-capi
+# Where `make dist` puts what it makes.
+DIST    ?= target/dist
 export CARGO PYTHON
 
 table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python \
@@ -18,14 +20,16 @@ table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/
 shown := README.md core/README.md python/README.md \
 	$(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md \
 	notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md)
+musl := $(shell uname -m)-unknown-linux-musl
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
-	test-adapters test-bwrap abi test-vm test-arm test-riscv fuzz miri coverage package \
-	sanitize soak stress exposure test-races test-adversary \
+	test-adapters test-bwrap abi api msrv test-musl test-vm test-arm test-riscv fuzz miri coverage \
+	package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
-	library program wheel install clean
+	library program wheel install uninstall dist test-dist \
+	test-reproducible clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,7 +46,7 @@ demo: needs wheel library ## build the three faces, then judge honest and hostil
 		$$(PKG_CONFIG_PATH=$(STAGE)$(PREFIX)/lib/pkgconfig pkg-config --cflags --libs seclude)
 	LD_LIBRARY_PATH=$(STAGE)$(PREFIX)/lib $(PUBLIC)/judge python/examples/submissions
 
-test: needs lint abi package test-rust test-c test-harnesses test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
+test: needs lint abi api package test-rust test-c test-harnesses test-python test-table test-readme programs ## prove everything, as root and as an unprivileged user
 	$(call say,everything passed)
 
 needs: ## install what Debian has and this build needs (as root)
@@ -137,9 +141,27 @@ fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
 	$(call say,fuzzing)
 	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
 
-package: ## the published crate, built from its own package
-	$(call say,the package)
-	$(CARGO) package --quiet --allow-dirty --package seclude --target-dir target/package-check
+package: ## the published crates, built from their own packages
+	$(call say,the packages)
+	$(CARGO) package --quiet --allow-dirty --package seclude --package seclude-test \
+		--target-dir target/package-check
+
+api: ## the public API of the crate against the committed baseline; UPDATE=1 writes that
+	$(call say,the API in Rust)
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude \
+		--target-dir target/site-api
+	$(PYTHON) packaging/public-api.py core/public-api.txt target/site-api/doc/seclude \
+		$(if $(UPDATE),--update)
+
+msrv: ## compile everything with the oldest compiler that Cargo.toml names; takes rustup
+	$(call say,the oldest compiler)
+	sh tests/msrv.sh
+
+test-musl: ## the behaviour table in Rust, and static programs in C, on musl
+	$(call say,musl)
+	sh tests/needs-dist.sh $(musl)
+	sh tests/c/musl.sh
+	$(CARGO) test --quiet --target $(musl) --package seclude-tests --test table
 
 miri: ## the unit tests of the wire and the warden under Miri, which finds undefined behaviour; takes a nightly compiler
 	$(call say,the wire and the warden under Miri)
@@ -267,6 +289,21 @@ wheel: ## build the wheel and install it in an environment of its own
 install: ## install the command, libseclude, its header and the warden below $(DESTDIR)$(PREFIX)
 	PREFIX=$(PREFIX) sh capi/build-library.sh install
 	PREFIX=$(PREFIX) sh cli/build-program.sh install
+
+dist: ## every artefact of a release below $(DIST), with checksums; PARTS="c wheels" for some: docs/releasing.md
+	sh tests/needs-dist.sh
+	sh packaging/all.sh $(DIST) $(PARTS)
+
+test-dist: ## install and run what `make dist` has made; PARTS as there
+	sh packaging/check.sh $(DIST) $(filter-out crates,$(PARTS))
+
+test-reproducible: ## build artefacts twice, in two directories: the same bytes; PARTS as there
+	sh tests/needs-dist.sh
+	sh packaging/reproduce.sh $(PARTS)
+
+uninstall: ## remove from $(DESTDIR)$(PREFIX) the files that `make install` has put there
+	PREFIX=$(PREFIX) sh cli/build-program.sh uninstall
+	PREFIX=$(PREFIX) sh capi/build-library.sh uninstall
 
 clean: ## remove what was built
 	$(CARGO) clean

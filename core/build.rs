@@ -84,6 +84,10 @@ fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Comm
         ]
         .map(|option| format!("-C{option}")),
     );
+    // For musl, rustc would add the start files of a C program, which bring a second _start.
+    if target.contains("musl") {
+        command.arg("-Clink-self-contained=no");
+    }
     if env::var_os("CARGO_FEATURE_STAGE_CLOCK").is_some() {
         command.args(["--cfg", "stage_clock"]);
     }

@@ -62,6 +62,7 @@ style() { "$bin/ruff" check --no-cache "$@" && "$bin/ruff" format --no-cache --c
 for beside in bench programs documents; do
     (cd "$here/../tests/$beside" && style .)
 done
+(cd "$here/../packaging" && style .)
 
 step "types (mypy --strict) and stubs (stubtest)"
 types() {
@@ -74,6 +75,9 @@ for example in examples/*.py; do
 done
 for beside in programs documents; do
     (cd "$here/../tests/$beside" && types ./*.py)
+done
+for program in "$here"/../packaging/*.py; do
+    types "$program"
 done
 # stubtest also compares each Python module with itself. There it mistakes an alias of several
 # literals for a union.

@@ -7,13 +7,13 @@ it has the Python package alone.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import maturin
 from maturin import (  # noqa: F401  # hooks that pip looks up here
-    build_sdist,
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
@@ -22,14 +22,25 @@ from maturin import (  # noqa: F401  # hooks that pip looks up here
 )
 
 _PYTHON = Path(__file__).resolve().parents[1]
+_DATA = _PYTHON / "seclude.data"
+
+
+# maturin demands that the directory is there, also to write metadata alone.
+_DATA.mkdir(exist_ok=True)
 
 
 def _build_command() -> None:
-    data = _PYTHON / "seclude.data"
-    data.mkdir(exist_ok=True)
     script = _PYTHON.parent / "cli" / "build-program.sh"
     if script.exists():
-        subprocess.run([script, "data", data], check=True)
+        subprocess.run([script, "data", _DATA], check=True)
+
+
+def build_sdist(*args: Any, **options: Any) -> Any:
+    """Build the source distribution."""
+    # A command of an earlier build is no source.
+    shutil.rmtree(_DATA, ignore_errors=True)
+    _DATA.mkdir()
+    return maturin.build_sdist(*args, **options)
 
 
 def build_wheel(*args: Any, **options: Any) -> Any:

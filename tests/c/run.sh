@@ -53,7 +53,26 @@ check "symbols are those of the header" same_symbols
 check "no other symbol is exported" only_ours
 check "soname" soname
 warden=$lib/libexec/seclude/warden
+pages() { # one for each function, and one for all
+    for name in $(cat "$work/declared") libseclude; do
+        test -s "$lib/share/man/man3/$name.3" || { echo "$name has no page"; return 1; }
+    done
+}
+check "each function has a manual page" pages
 check "the installed warden is an executable" sh -c "test -x '$warden' && readelf -h '$warden'"
+
+# ---- installed elsewhere, and removed
+
+check "install in a multiarch directory" env DESTDIR="$work" PREFIX=/multiarch LIBDIR=lib/here \
+    "$root/capi/build-library.sh" install
+check "pkg-config finds the prefix from there" sh -c \
+    "PKG_CONFIG_PATH='$work/multiarch/lib/here/pkgconfig' pkg-config --libs seclude |
+    tr ' ' '\n' | sed -n 's/^-L//p' | xargs realpath | grep -qx '$work/multiarch/lib/here'"
+echo "somebody's own" >"$work/multiarch/include/own.h"
+check "uninstall" env DESTDIR="$work" PREFIX=/multiarch "$root/capi/build-library.sh" uninstall
+check "uninstall leaves what it has not installed, and nothing else" \
+    sh -c "test \"\$(cd '$work/multiarch' && find . ! -type d)\" = ./include/own.h &&
+    test ! -e '$work/multiarch/lib'"
 
 # ---- the header, included twice, in each dialect
 

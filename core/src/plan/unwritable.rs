@@ -12,8 +12,7 @@ use crate::plan::idmap::Mapping;
 use crate::policy::{Bind, Namespace, Policy};
 use nix::sys::stat::lstat;
 use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,
-    XFS_SUPER_MAGIC, statfs,
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, statfs,
 };
 use std::ffi::CString;
 use std::fs::{self, Metadata};
@@ -23,6 +22,9 @@ use std::path::Path;
 
 /// The largest number of files to examine. A larger tree passes.
 const FILES_MAX: usize = 1000;
+
+/// XFS_SUPER_MAGIC of linux/magic.h, which the libc crate does not have for musl.
+const XFS_SUPER_MAGIC: FsType = FsType(0x5846_5342);
 
 /// The file systems that check access by owner, group and mode alone. The first one is also that of
 /// ext2 and ext3. In contrast, a network file system leaves the decision to its server, and FUSE to

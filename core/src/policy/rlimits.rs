@@ -40,7 +40,7 @@ named! {
 impl Resource {
     /// The number of the resource: RLIMIT_CPU and so on.
     pub fn number(self) -> u32 {
-        match self {
+        let number = match self {
             Resource::Cpu => libc::RLIMIT_CPU,
             Resource::Fsize => libc::RLIMIT_FSIZE,
             Resource::Data => libc::RLIMIT_DATA,
@@ -55,6 +55,8 @@ impl Resource {
             Resource::Nice => libc::RLIMIT_NICE,
             Resource::Rtprio => libc::RLIMIT_RTPRIO,
             Resource::Rttime => libc::RLIMIT_RTTIME,
-        }
+        };
+        // Unsigned in glibc's header, signed in musl's.
+        number as _
     }
 }

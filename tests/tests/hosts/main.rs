@@ -10,6 +10,7 @@ mod cgroups;
 mod classic;
 mod doctor;
 mod installed;
+mod layouts;
 mod maps;
 mod nesting;
 mod shortage;

@@ -95,7 +95,7 @@ fn stop() -> ! {
 fn traced() -> ! {
     let parent = number(std::process::id().cast_signed());
     if fork() == 0 {
-        call(libc::SYS_ptrace, [u64::from(libc::PTRACE_ATTACH), parent, 0, 0, 0, 0]);
+        call(libc::SYS_ptrace, [libc::PTRACE_ATTACH as u64, parent, 0, 0, 0, 0]);
         rest(1000);
         stop();
     }

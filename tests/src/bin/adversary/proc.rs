@@ -76,9 +76,9 @@ fn memory(pid: u64) {
     let mut buffer = [0u8; 64];
     let local = [at_mut(&mut buffer), 64];
     let remote = [0x40_0000u64, 64];
-    call(libc::SYS_ptrace, [u64::from(libc::PTRACE_ATTACH), pid, 0, 0, 0, 0]);
-    call(libc::SYS_ptrace, [u64::from(libc::PTRACE_SEIZE), pid, 0, 0, 0, 0]);
-    call(libc::SYS_ptrace, [u64::from(libc::PTRACE_INTERRUPT), pid, 0, 0, 0, 0]);
+    call(libc::SYS_ptrace, [libc::PTRACE_ATTACH as u64, pid, 0, 0, 0, 0]);
+    call(libc::SYS_ptrace, [libc::PTRACE_SEIZE as u64, pid, 0, 0, 0, 0]);
+    call(libc::SYS_ptrace, [libc::PTRACE_INTERRUPT as u64, pid, 0, 0, 0, 0]);
     call(libc::SYS_process_vm_writev, [pid, at(&local), 1, at(&remote), 1, 0]);
     call(libc::SYS_process_vm_readv, [pid, at(&local), 1, at(&remote), 1, 0]);
     call(libc::SYS_kcmp, [pid, pid, 0, 0, 0, 0]);

@@ -45,7 +45,7 @@ const A_MOMENT: u64 = 20_000_000;
 /// The number of unread bytes in a pipe.
 fn waiting(pipe: u64) -> i32 {
     let mut bytes = 0i32;
-    call(libc::SYS_ioctl, [pipe, libc::FIONREAD, at_mut(&mut bytes), 0, 0, 0]);
+    call(libc::SYS_ioctl, [pipe, libc::FIONREAD as _, at_mut(&mut bytes), 0, 0, 0]);
     bytes
 }
 

@@ -1,0 +1,176 @@
+#!/bin/sh
+# Tests the artefacts that packaging/all.sh has made: packaging/check.sh DIRECTORY [PART...]
+#
+# Installs each one where nothing of this checkout is found, and runs what it brought. A PART is c,
+# debs, sdist or wheels. Without one it tests all. (The crates are built from their packed files when
+# they are made.) Ends with "N passed, N failed, N skipped".
+set -u
+. "$(dirname "$0")/environment.sh"
+
+[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+made=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- c debs sdist wheels
+# Programs must find no library of this checkout, nor the flags of its build.
+unset RUSTFLAGS CARGO_TARGET_DIR LD_LIBRARY_PATH PKG_CONFIG_PATH PYTHONPATH
+arch=$(uname -m)
+work=$(mktemp -d /var/tmp/seclude-artefacts-XXXXXX)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+passed=0 failed=0 skipped=0
+
+check() { # NAME COMMAND...
+    name=$1
+    shift
+    if "$@" >"$work/log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        echo "ok $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+        sed 's/^/    /' "$work/log"
+    fi
+}
+
+skip() { # NAME REASON
+    skipped=$((skipped + 1))
+    echo "SKIPPED $1: $2"
+}
+
+strict="-std=c11 -Wall -Wextra -Wpedantic -Werror"
+
+# The prefix $1, of a library in $2 below it: programs by pkg-config, shared and static.
+by_pkg_config() { # PREFIX LIBDIR NAME
+    export PKG_CONFIG_PATH="$1/$2/pkgconfig"
+    # shellcheck disable=SC2046,SC2086
+    check "$3: a program by pkg-config" cc $strict "$root/examples-c/hello.c" -o "$work/hello" \
+        $(pkg-config --cflags --libs seclude) "-Wl,-rpath,$1/$2"
+    check "$3: it runs" "$work/hello"
+    # shellcheck disable=SC2046,SC2086
+    check "$3: a static program" cc -static $strict "$root/examples-c/hello.c" \
+        -o "$work/hello-static" $(pkg-config --static --cflags --libs seclude)
+    check "$3: it runs without a library" env -i "$work/hello-static"
+    unset PKG_CONFIG_PATH
+}
+
+by_cmake() { # PREFIX NAME
+    mkdir -p "$work/cmake"
+    cp "$root/examples-c/hello.c" "$work/cmake/"
+    cat >"$work/cmake/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.16)
+project(hello C)
+find_package(Seclude 0.1.0 REQUIRED CONFIG)
+add_executable(hello hello.c)
+target_link_libraries(hello PRIVATE Seclude::seclude)
+END
+    check "$2: CMake finds it" cmake -S "$work/cmake" -B "$work/cmake/build" "-DCMAKE_PREFIX_PATH=$1"
+    check "$2: CMake builds with it" cmake --build "$work/cmake/build"
+    check "$2: that program runs" "$work/cmake/build/hello"
+    rm -rf "$work/cmake"
+}
+
+command_runs() { # PROGRAM NAME
+    check "$2: the command says its version" sh -c "'$1' --version | grep -q '$version'"
+    check "$2: the command runs a program" sh -c "test \"\$('$1' run -- echo inside)\" = inside"
+}
+
+manual() { # DIRECTORY-WITH-man NAME: each function of the header has a page that groff accepts
+    for page in libseclude seclude_sandbox_new seclude_pool_close seclude seclude-run; do
+        check "$2: the page $page" sh -c \
+            "MANPATH='$1/man' MANROFFSEQ= man --warnings '$page' 2>'$work/warnings' | grep -q NAME &&
+            ! grep . '$work/warnings'"
+    done
+}
+
+c() {
+    name=seclude-$version-$arch-linux-gnu
+    tar -C "$work" -xzf "$made/c/$name.tar.gz"
+    by_pkg_config "$work/$name" lib "$name"
+    by_cmake "$work/$name" "$name"
+    command_runs "$work/$name/bin/seclude" "$name"
+    manual "$work/$name/share" "$name"
+
+    name=seclude-$version-$arch-linux-musl
+    tar -C "$work" -xzf "$made/c/$name.tar.gz"
+    command_runs "$work/$name/bin/seclude" "$name"
+    if command -v musl-gcc >/dev/null; then
+        # shellcheck disable=SC2046,SC2086
+        check "$name: a program by musl-gcc" musl-gcc -static $strict "$root/examples-c/hello.c" \
+            -o "$work/hello-musl" $(PKG_CONFIG_PATH=$work/$name/lib/pkgconfig pkg-config --static \
+            --cflags --libs seclude)
+        check "$name: it runs" env -i "$work/hello-musl"
+    else
+        skip "$name: a program by musl-gcc" "no musl-gcc here"
+    fi
+    check "seclude-$version.tar.gz has the sources" sh -c \
+        "tar -tzf '$made/c/seclude-$version.tar.gz' | grep -qx 'seclude-$version/core/build.rs'"
+}
+
+debs() {
+    multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+    for package in libseclude0 libseclude-dev seclude; do
+        file=$(echo "$made"/debs/"${package}_$version"-*.deb)
+        check "$package: lintian has nothing to say" lintian --allow-root --fail-on=warning,error \
+            "$file"
+        check "$package: it unpacks" dpkg-deb -x "$file" "$work/debian"
+    done
+    check "the names of the packages' files differ" sh -c \
+        "for file in '$made'/debs/*.deb; do dpkg-deb -c \$file | grep -v '/\$' | awk '{print \$6}'; done |
+        sort | uniq -d | ( ! grep . )"
+    by_pkg_config "$work/debian/usr" "lib/$multiarch" debs
+    by_cmake "$work/debian/usr" debs
+    command_runs "$work/debian/usr/bin/seclude" debs
+    manual "$work/debian/usr/share" debs
+}
+
+# Installs it, and runs the package and the command.
+installed() { # PYTHON ARGUMENTS-OF-PIP...
+    interpreter=$1
+    shift
+    "$interpreter" -m venv "$work/venv" &&
+        "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$@" &&
+        (cd / && "$work/venv/bin/python" -P -W error "$root/python/tests/smoke.py")
+}
+
+sdist() {
+    # Nothing but the machine's Rust and C compiler: the path has no tool of the build.
+    path=$(dirname "$(command -v "$cargo")"):/usr/bin:/bin
+    check "sdist: pip builds and installs it" env PATH="$path" CARGO_TARGET_DIR="$work/sdist" \
+        sh -c "'$python' -m venv '$work/venv' && '$work/venv/bin/pip' install --quiet \
+            --disable-pip-version-check '$made/python/seclude-$version.tar.gz'"
+    check "sdist: the package runs" "$work/venv/bin/python" -P -W error "$root/python/tests/smoke.py"
+    rm -rf "$work/venv" "$work/sdist"
+}
+
+wheels() {
+    check "wheels: each is what its name says" "$python" "$root/packaging/check-wheel.py" \
+        "$made"/python/*.whl
+    wheel=$(echo "$made"/python/seclude-"$version"-*manylinux*_"$arch".whl)
+    versions=
+    for candidate in "$python" /usr/bin/python3.[0-9]* /usr/local/bin/python3.[0-9]* \
+        "$HOME"/.pyenv/versions/*/bin/python; do
+        number=$("$candidate" -c 'import sys
+if sys.version_info >= (3, 11) and sys.implementation.name == "cpython":
+    print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
+        case " $versions " in *" $number "*) continue ;; esac
+        [ -n "$number" ] || continue
+        versions="$versions $number"
+        check "wheels: CPython $number" installed "$candidate" --no-deps --no-index "$wheel"
+        command_runs "$work/venv/bin/seclude" "wheels: CPython $number"
+        rm -rf "$work/venv"
+    done
+    [ -n "$versions" ] || skip "wheels: to import one" "no CPython from 3.11 on here"
+    # The extension in it needs a CPython for musl. The command needs nothing.
+    wheel=$(echo "$made"/python/seclude-"$version"-*musllinux*_"$arch".whl)
+    check "wheels: the musl one unpacks" "$python" -m zipfile -e "$wheel" "$work/musl"
+    chmod 755 "$work/musl/seclude-$version.data/scripts/seclude"
+    command_runs "$work/musl/seclude-$version.data/scripts/seclude" "wheels: musl"
+    skip "wheels: to import the musl one" "no CPython for musl can be had from Debian or PyPI"
+}
+
+for part in "$@"; do
+    step "$part"
+    "$part"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds the same commit in two directories, and compares the artefacts byte by byte:
+# packaging/reproduce.sh [PART...]    (as for packaging/all.sh; default: sdist crates c debs)
+#
+# Ends with "N passed, N failed". An artefact that differs is named, with the files in it that do.
+set -eu
+. "$(dirname "$0")/environment.sh"
+
+[ $# -gt 0 ] || set -- crates c debs sdist
+place=$(mktemp -d "${TMPDIR:-/var/tmp}/seclude-twice-XXXXXX")
+trap 'rm -rf "$place"' EXIT
+unset CARGO_TARGET_DIR
+SECLUDE_TOOLS=$tools
+export SECLUDE_TOOLS
+
+for turn in one another/deeper; do
+    mkdir -p "$place/$turn"
+    git clone --quiet --no-hardlinks "$root" "$place/$turn/seclude"
+    sh "$place/$turn/seclude/packaging/all.sh" "$place/$turn/made" "$@" >"$place/log" 2>&1 || {
+        cat "$place/log" >&2
+        exit 1
+    }
+done
+first=$place/one/made second=$place/another/deeper/made
+passed=0 failed=0
+for file in $(cd "$first" && find . -type f ! -name SHA256SUMS | sort); do
+    if cmp -s "$first/$file" "$second/$file"; then
+        passed=$((passed + 1))
+        echo "ok $file"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $file differs"
+        sh "$root/packaging/contents.sh" "$first/$file" >"$place/a"
+        sh "$root/packaging/contents.sh" "$second/$file" >"$place/b"
+        diff "$place/a" "$place/b" | sed 's/^/    /' || :
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
