@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Unpack, cast
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 import seclude
 
@@ -18,11 +18,11 @@ from . import command
 from .errors import SecludeError
 from .exchange import Kept, pending
 from .keywords import refuse_unknown
+from .loop_library import running
 from .outcome import Outcome, Process, Usage
 from .popen import Popen
 from .text import Mode
 from .vocabulary import Freezer
-from .waiters import Waiters
 
 if TYPE_CHECKING:
     from . import _seclude
@@ -69,17 +69,15 @@ class Runner:
         self, args: command.Args, options: command.CommandOptions
     ) -> tuple[_seclude.Child, command.Ends]:
         one = command.Start(self._sandbox._core, args, options)
-        loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
-        if loop not in loops:
-            if (started := one.attempt()) is not None:
-                return started
-            loops[loop] = Waiters(loop, cast("_seclude.Pool", self._sandbox._core).fileno())
-        waiters = loops[loop]
-        try:
-            return await waiters.wait(one.attempt)
-        finally:
-            if not waiters:
-                loops.pop(loop, None)
+
+        async def attempt() -> tuple[_seclude.Child, command.Ends] | None:
+            return one.attempt()
+
+        if (waiters := self._sandbox._waiters()) is not None:
+            return await waiters.wait(running(), attempt)
+        started = await attempt()
+        assert started is not None
+        return started
 
 
 class AsyncProcess:

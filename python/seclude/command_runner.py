@@ -16,8 +16,6 @@ from .popen import PopenOptions
 from .readiness import Deadline
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from .waiters import Waiters
 
 
@@ -87,9 +85,9 @@ class CommandRunner:
             done.check_returncode()
         return done
 
-    def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
-        """The waiting starts of each event loop, in a pool. Empty elsewhere."""
-        return {}
+    def _waiters(self) -> Waiters | None:
+        """The starts on event loops that wait for a place. Only a pool can lack one."""
+        return None
 
     def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:
         """Start the command for `run`."""

@@ -321,7 +321,7 @@ def test_a_start_that_is_cancelled_while_it_waits_has_started_nothing(pool: secl
 
     on_a_loop(work())
     assert pool.statistics().handed_out == 3
-    assert pool._loops == {}
+    assert not pool._on_loops
 
 
 def test_starts_that_wait_hold_no_descriptors(pool: seclude.Pool) -> None:
@@ -382,7 +382,7 @@ def test_loops_in_many_threads_share_a_pool(pool: seclude.Pool) -> None:
     for thread in threads:
         thread.join()
     assert pool.statistics().handed_out == 32
-    assert pool._loops == {}
+    assert not pool._on_loops
 
 
 def test_a_cancelled_task_does_not_wait_for_the_jobs_of_its_pool(box: seclude.Sandbox) -> None:
