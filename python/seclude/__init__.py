@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import command_runner as command_runner
+    from . import loops as loops
     from . import popen as popen
     from . import subprocess as subprocess
     from ._seclude import __version__
@@ -201,7 +202,7 @@ _HOMES = {
     ".transfer": "Copied copy",
 }
 # Modules that annotations of this package refer to by their full name, and the public `subprocess`.
-_MODULES = ("aio", "command_runner", "popen", "subprocess")
+_MODULES = ("aio", "command_runner", "loops", "popen", "subprocess")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

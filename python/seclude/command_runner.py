@@ -23,6 +23,18 @@ POPEN_OPTIONS = PopenOptions.__optional_keys__
 RUN_OPTIONS = POPEN_OPTIONS | {"input", "capture_output", "timeout", "check"}
 
 
+def add_pipes(options: PopenOptions, data: Any, capture_output: bool) -> None:
+    """Add the pipes that the input and the captured output of `run` need to its options."""
+    if data is not None:
+        if options.get("stdin") is not None:
+            raise ValueError("input and stdin exclude each other")
+        options["stdin"] = PIPE
+    if capture_output:
+        if options.get("stdout") is not None or options.get("stderr") is not None:
+            raise ValueError("capture_output excludes stdout and stderr")
+        options["stdout"] = options["stderr"] = PIPE
+
+
 class CommandRunner:
     """The base of everything that can run commands."""
 
@@ -60,14 +72,7 @@ class CommandRunner:
         if not options.keys() <= POPEN_OPTIONS:
             refuse_unknown("run", options, RUN_OPTIONS)
         deadline = Deadline(timeout)
-        if input is not None:
-            if options.get("stdin") is not None:
-                raise ValueError("input and stdin exclude each other")
-            options["stdin"] = PIPE
-        if capture_output:
-            if options.get("stdout") is not None or options.get("stderr") is not None:
-                raise ValueError("capture_output excludes stdout and stderr")
-            options["stdout"] = options["stderr"] = PIPE
+        add_pipes(options, input, capture_output)
         with self._begin(args, timeout, options) as process:
             try:
                 stdout, stderr = process.communicate(input, deadline.left)
@@ -123,5 +128,12 @@ class CommandRunner:
     def asyncio(self) -> seclude.aio.Runner:
         """The asyncio interface: `await box.asyncio.create_subprocess_exec(...)`."""
         from .aio import Runner
+
+        return Runner(self)
+
+    @property
+    def aio(self) -> seclude.loops.Runner:
+        """The interface for trio, anyio and asyncio: `await box.aio.run(...)`."""
+        from .loops import Runner
 
         return Runner(self)
