@@ -368,9 +368,11 @@ def _signal(number: int) -> int:
     return _signed("ignore_signals", number)
 
 
-def _signed(what: str, number: int) -> int:
+def _signed(what: str, number: Any) -> int:
     """Check that a number fits a C int. The core refuses those that are wrong."""
-    return number if number in range(-(2**31), 0) else count(what, number, 31)
+    # Not `in range(...)`, which tries every number if this one is an enum's, such as SIGUSR1.
+    fits = isinstance(number, int) and -(2**31) <= number < 0
+    return int(number) if fits else count(what, number, 31)
 
 
 def _number(stream: int | IO[Any], what: str = "descriptor") -> int:
