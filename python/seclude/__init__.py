@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
+    from .denial import Denial
     from .errors import (
         CalledProcessError,
         PolicyError,
@@ -92,6 +93,7 @@ __all__ = [
     "Command",
     "CompletedRun",
     "Copied",
+    "Denial",
     "Ended",
     "Execution",
     "Executor",
@@ -174,6 +176,7 @@ _HOMES = {
     "._seclude": "__version__",
     ".cell": "Cell",
     ".command": "PTY",
+    ".denial": "Denial",
     ".errors": (
         "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"
         " SetupError TimeoutExpired"

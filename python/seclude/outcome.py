@@ -11,6 +11,7 @@ from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protectio
 
 if TYPE_CHECKING:
     from ._seclude import _Ending, _Seen, _Used
+    from .denial import Denial
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,16 @@ class Outcome:
     def success(self) -> bool:
         """Whether the command exited with 0."""
         return self.ended.name == "exited" and self.ended.value == 0
+
+    @property
+    def denial(self) -> Denial | None:
+        """The limit, or the filter's rule, that decided the end. None if none did.
+
+        A refusal that a program has handled by itself decides nothing, and is not here.
+        """
+        from .denial import of_outcome
+
+        return of_outcome(self)
 
     @staticmethod
     def _from_native(ending: _Ending) -> Outcome:
