@@ -7,10 +7,9 @@ concluded from exit codes or from what a program prints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from .outcome import Outcome
+import seclude
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ _LIMITS = {
 }
 
 
-def of_outcome(outcome: Outcome) -> Denial | None:
+def of_outcome(outcome: seclude.Outcome) -> Denial | None:
     """Return the limit or the filter's rule that decided the end, or None if none did."""
     ended = outcome.ended
     if ended.name == "syscall":

@@ -22,28 +22,28 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import seclude
 
 if TYPE_CHECKING:
     from logging import Logger
-    from typing import Protocol
 
     from .denial import Denial
-
-    class Command(Protocol):
-        """A command that was started."""
-
-        args: Any
-        pid: int
-        outcome: seclude.Outcome | None
 
 
 # The numbers of `logging`, which is not imported here.
 _DEBUG, _INFO = 10, 20
 _WORDS, _CHARACTERS, _DENIALS = 32, 200, 32
 _logger: Logger | None = None
+
+
+class Command(Protocol):
+    """A command that was started: a `Popen` of this package, or of `seclude.subprocess`."""
+
+    args: Any
+    pid: int
+    outcome: seclude.Outcome | None
 
 
 def started(process: Command, inside_pid: int) -> None:

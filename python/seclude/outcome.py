@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import seclude
+
 from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
 if TYPE_CHECKING:
     from ._seclude import _Ending, _Seen, _Used
-    from .denial import Denial
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class Outcome:
         return self.ended.name == "exited" and self.ended.value == 0
 
     @property
-    def denial(self) -> Denial | None:
+    def denial(self) -> seclude.Denial | None:
         """The limit, or the filter's rule, that decided the end. None if none did.
 
         A refusal that a program has handled by itself decides nothing, and is not here.

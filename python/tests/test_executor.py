@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import CancelledError, as_completed, wait
 from concurrent.futures import Executor as Standard
 from concurrent.futures import TimeoutError as FuturesTimeout
@@ -182,6 +184,17 @@ def test_a_shutdown_that_does_not_wait() -> None:
     with pytest.raises(seclude.PolicyError, match="closed"):
         executor._pool.popen(["true"])
     executor.shutdown()
+
+
+def test_a_dropped_executor_makes_its_calls() -> None:
+    executor = BOX.executor(1, path=[HERE])
+    threads = weakref.ref(executor._threads)
+    results = executor.map(abs, range(-2, 3))
+    del executor
+    assert list(results) == [2, 1, 0, 1, 2]
+    del results
+    gc.collect()
+    assert threads() is None
 
 
 def test_a_shutdown_that_cancels() -> None:
