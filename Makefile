@@ -21,7 +21,7 @@ shown := README.md core/README.md python/README.md \
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess test-executor \
 	test-bwrap abi test-vm fuzz miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
 	library program wheel install clean
@@ -100,6 +100,10 @@ test-python: ## the wheel: style, types, stubs, tests, every CPython that is her
 test-subprocess: wheel ## CPython's own tests of subprocess through the library's Popen, as an ordinary user
 	$(call say,the tests of subprocess in CPython)
 	$(VENV)/bin/python tests/programs/subprocess_suite.py
+
+test-executor: wheel ## CPython's own tests of process pools through the library's executor, as an ordinary user
+	$(call say,the tests of process pools in CPython)
+	$(VENV)/bin/python tests/programs/executor_suite.py
 
 test-bwrap: ## bubblewrap's own test script through seclude bwrap; TESTS=DIRECTORY for its tests
 	$(call say,the test script of bubblewrap)

@@ -40,7 +40,7 @@ class Denial:
 
 # The key of each limit's end, and a remedy.
 _LIMITS = {
-    "wall-time": ("wall_time", "a longer wall_time, of the sandbox or of the command"),
+    "wall-time": ("wall_time", "a longer wall_time"),
     "cpu-time": ("cpu_time", "more cpu_time, or a program that computes less"),
     "memory-limit": ("memory", "more memory; usage.memory_peak is what was used"),
     "process-limit": ("pids", "more pids; threads count too"),
