@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import asyncio
+    import asyncio as asyncio_
 
 
 class Turn(Protocol):
@@ -50,7 +50,17 @@ class Library(Protocol):
 
 def running() -> Library:
     """Return the library that runs the current task. Raises RuntimeError if there is none."""
-    trio = sys.modules.get("trio")
+    trio, asyncio = sys.modules.get("trio"), sys.modules.get("asyncio")
+    loop: asyncio_.AbstractEventLoop | None = None
+    if asyncio is not None:
+        try:
+            loop = asyncio.get_running_loop()
+            if asyncio.current_task() is not None:
+                return _Asyncio(loop)
+        except RuntimeError:
+            pass
+    # One of the two may run on the other: trio as a guest of an asyncio loop, whose tasks are none
+    # of asyncio's, or asyncio by trio-asyncio, whose tasks were found above.
     if trio is not None:
         try:
             trio.lowlevel.current_task()
@@ -58,12 +68,8 @@ def running() -> Library:
             pass
         else:
             return _Trio(trio)
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            return _Asyncio(asyncio.get_running_loop())
-        except RuntimeError:
-            pass
+    if loop is not None:
+        return _Asyncio(loop)
     raise RuntimeError(
         "no running event loop; hint: await this in a task of asyncio, trio or anyio"
     )
@@ -95,7 +101,7 @@ class _Trio:
 
 
 class _Asyncio:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio_.AbstractEventLoop) -> None:
         self._loop = loop
 
     def loop(self) -> Hashable:
@@ -137,9 +143,9 @@ class _Asyncio:
 class _AsyncioTurn:
     """`asyncio.Event` for one task, which may be set when its loop is closed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio_.AbstractEventLoop) -> None:
         self._loop = loop
-        self._future: asyncio.Future[None] = loop.create_future()
+        self._future: asyncio_.Future[None] = loop.create_future()
 
     def set(self) -> None:
         if not self._future.done() and not self._loop.is_closed():

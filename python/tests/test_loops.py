@@ -175,6 +175,29 @@ def test_the_running_library_is_found(loop: Loop) -> None:
     assert loop.run(work) == loop.running
 
 
+def test_trio_as_a_guest_of_asyncio(box: seclude.Sandbox) -> None:
+    trio = pytest.importorskip("trio", reason="trio is not installed")
+    found: list[str] = []
+
+    async def one() -> None:
+        found.append(type(loop_library.running()).__name__)
+        assert (await box.aio.run(["true"])).returncode == 0
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Any] = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            one,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=ended.set_result,
+        )
+        await one()
+        (await ended).unwrap()
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+    assert sorted(found) == ["_Asyncio", "_Trio"]
+
+
 def test_run(loop: Loop, box: seclude.Sandbox) -> None:
     data = os.urandom(1 << 20)
 
