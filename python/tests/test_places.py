@@ -182,7 +182,7 @@ INTERRUPTED = """
 import os, signal, threading, seclude
 signal.signal(signal.SIGINT, signal.default_int_handler)
 box = seclude.Sandbox(wall_time=50)
-threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+interrupt = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
 """
 
 
@@ -198,6 +198,7 @@ def test_ctrl_c_is_heard_while_a_start_waits(python: Any, start: str) -> None:
     done = python(f"""{INTERRUPTED}
 with box.pool(1) as pool, pool.popen(['sleep', '1000']):
     try:
+        interrupt.start()
         {start}
     except KeyboardInterrupt:
         print('heard')
@@ -218,7 +219,7 @@ with box.pool(1) as pool, pool.popen(['sleep', '1000']):
     ],
 )
 def test_ctrl_c_in_a_pool_with_jobs_ends_the_program(python: Any, inside: str) -> None:
-    text = f"{INTERRUPTED}\nwith box.pool(1) as pool:\n    {inside}\n"
+    text = f"{INTERRUPTED}\nwith box.pool(1) as pool:\n    interrupt.start()\n    {inside}\n"
     assert python(text, "-W", "ignore::ResourceWarning").returncode == -signal.SIGINT
 
 
