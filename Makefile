@@ -25,8 +25,8 @@ say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
-	test-adapters test-bwrap abi api msrv test-musl test-vm test-arm test-riscv fuzz miri coverage \
-	package sanitize soak stress exposure test-races test-adversary \
+	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
+	miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
 	library program wheel install uninstall dist test-dist \
 	test-reproducible clean
@@ -109,6 +109,10 @@ test-subprocess: wheel ## CPython's own tests of subprocess through the library'
 test-adapters: wheel ## the adapters for agent frameworks with the frameworks, which it installs (500 MB): docs/agents.md
 	$(call say,the adapters for agent frameworks)
 	sh python/check-adapters.sh $$(ls $(PUBLIC)/wheel/seclude-*.whl) $(PUBLIC)/adapters
+
+test-executor: wheel ## CPython's own tests of process pools through the library's executor, as an ordinary user
+	$(call say,the tests of process pools in CPython)
+	$(VENV)/bin/python tests/programs/executor_suite.py
 
 test-bwrap: ## bubblewrap's own test script through seclude bwrap; TESTS=DIRECTORY for its tests
 	$(call say,the test script of bubblewrap)

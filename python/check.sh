@@ -29,7 +29,8 @@ step "environment: $("$python" -V) in $place"
 [ -x "$place/venv/bin/python" ] || "$python" -m venv "$place/venv"
 bin=$place/venv/bin
 "$bin/pip" install --quiet --disable-pip-version-check \
-    'maturin>=1.9,<2' 'mypy>=1.15' 'pytest>=8' 'pytest-xdist>=3.6' 'ruff>=0.12'
+    'maturin>=1.9,<2' 'mypy>=1.15' 'pytest>=8' 'pytest-xdist>=3.6' 'ruff>=0.12' \
+    'anyio>=4' 'trio>=0.25'
 
 step "wheel"
 rm -rf "$place/wheel"

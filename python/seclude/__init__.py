@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import command_runner as command_runner
+    from . import loops as loops
     from . import popen as popen
     from . import subprocess as subprocess
     from ._seclude import __version__
     from .cell import Cell
     from .command import PTY
+    from .denial import Denial
     from .errors import (
         CalledProcessError,
         PolicyError,
@@ -91,6 +93,7 @@ __all__ = [
     "Command",
     "CompletedRun",
     "Copied",
+    "Denial",
     "Ended",
     "Execution",
     "Executor",
@@ -173,6 +176,7 @@ _HOMES = {
     "._seclude": "__version__",
     ".cell": "Cell",
     ".command": "PTY",
+    ".denial": "Denial",
     ".errors": (
         "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"
         " SetupError TimeoutExpired"
@@ -201,7 +205,7 @@ _HOMES = {
     ".transfer": "Copied copy",
 }
 # Modules that annotations of this package refer to by their full name, and the public `subprocess`.
-_MODULES = ("aio", "command_runner", "popen", "subprocess")
+_MODULES = ("aio", "command_runner", "loops", "popen", "subprocess")
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 

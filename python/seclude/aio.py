@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Unpack, cast
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 import seclude
 
@@ -18,11 +18,10 @@ from . import command
 from .errors import SecludeError
 from .exchange import Kept, pending
 from .keywords import refuse_unknown
-from .outcome import Outcome, Process, Usage
+from .loop_library import running
 from .popen import Popen
+from .running import Running
 from .text import Mode
-from .vocabulary import Freezer
-from .waiters import Waiters
 
 if TYPE_CHECKING:
     from . import _seclude
@@ -69,24 +68,23 @@ class Runner:
         self, args: command.Args, options: command.CommandOptions
     ) -> tuple[_seclude.Child, command.Ends]:
         one = command.Start(self._sandbox._core, args, options)
-        loop, loops = asyncio.get_running_loop(), self._sandbox._waiters()
-        if loop not in loops:
-            if (started := one.attempt()) is not None:
-                return started
-            loops[loop] = Waiters(loop, cast("_seclude.Pool", self._sandbox._core).fileno())
-        waiters = loops[loop]
-        try:
-            return await waiters.wait(one.attempt)
-        finally:
-            if not waiters:
-                loops.pop(loop, None)
+
+        async def attempt() -> tuple[_seclude.Child, command.Ends] | None:
+            return one.attempt()
+
+        if (waiters := self._sandbox._waiters()) is not None:
+            return await waiters.wait(running(), attempt)
+        started = await attempt()
+        assert started is not None
+        return started
 
 
-class AsyncProcess:
+class AsyncProcess(Running):
     """A running command with the interface of `asyncio.subprocess.Process`.
 
-    It adds `outcome`, `processes` and the other methods of `Popen`. The loop keeps the object alive
-    until the command ends. The end of the loop or of the interpreter kills the command.
+    It adds `outcome`, `processes` and the other methods of `Popen`. The loop notices the end of the
+    command, and keeps the object alive until then. The end of the loop or of the interpreter kills
+    the command.
     """
 
     stdin: asyncio.StreamWriter | None = None
@@ -125,7 +123,7 @@ class AsyncProcess:
         return connected
 
     def __init__(self, process: Popen, loop: asyncio.AbstractEventLoop) -> None:
-        self._process = process
+        super().__init__(process)
         self._loop = loop
         self._failure: Exception | None = None
         self._waiters: list[asyncio.Future[None]] = []
@@ -228,34 +226,6 @@ class AsyncProcess:
         if not waiter.done():
             waiter.set_result(None)
 
-    @property
-    def pid(self) -> int:
-        """The process id as the caller sees it."""
-        return self._process.pid
-
-    @property
-    def inside_pid(self) -> int:
-        """The process id as the command sees it."""
-        return self._process.inside_pid
-
-    @property
-    def terminal(self) -> seclude.Terminal | None:
-        """The caller's side of the command's terminal if a stream was `PTY`, else None.
-
-        Its methods block unless its descriptor is set to non-blocking.
-        """
-        return self._process.terminal
-
-    @property
-    def returncode(self) -> int | None:
-        """The return code, or None until the loop has noticed the end."""
-        return self._process.returncode
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How the command ended, or None until the loop has noticed the end."""
-        return self._process.outcome
-
     async def wait(self) -> int:
         """Wait for the command to end and return the return code."""
         if self.returncode is None and self._failure is None:
@@ -353,41 +323,6 @@ class AsyncProcess:
         self._process.kill()
         self._watch()
 
-    def usage(self) -> Usage:
-        """Return what the command has used so far, as `Popen.usage` does."""
-        return self._process.usage()
-
-    def set_memory(self, bytes: int | str) -> None:  # noqa: A002
-        """Change the limit `memory` while the command runs, as `Popen.set_memory` does."""
-        self._process.set_memory(bytes)
-
-    def set_cpus(self, number: float) -> None:
-        """Change the limit `cpus` while the command runs: 0.01 to 8192 processors."""
-        self._process.set_cpus(number)
-
-    def set_cpu_time(self, seconds: float) -> None:
-        """Change the limit `cpu_time`: seconds counted from the start of the command."""
-        self._process.set_cpu_time(seconds)
-
-    def set_pids(self, number: int) -> None:
-        """Change the limit `pids` while the command runs."""
-        self._process.set_pids(number)
-
-    def freeze(self) -> Freezer:
-        """Stop everything inside and return the mechanism used, as `Popen.freeze` does."""
-        return self._process.freeze()
-
-    def thaw(self) -> None:
-        """Resume everything inside."""
-        self._process.thaw()
-
-    def processes(self) -> list[Process]:
-        """Return every process inside, as `Popen.processes` does."""
-        return self._process.processes()
-
     def _still_there(self) -> None:
         if self.returncode is not None:
             raise ProcessLookupError
-
-    def __repr__(self) -> str:
-        return f"<seclude.aio.AsyncProcess: {self._process!r}>"

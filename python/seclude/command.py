@@ -116,8 +116,10 @@ class Start:
         args: Args,
         options: CommandOptions,
         own_pipes: Sequence[bool] = (False, False, False),
+        logs: bool = True,
     ) -> None:
         self._sandbox, self._args, self._own_pipes = sandbox, args, own_pipes
+        self._logs = logs
         self._options = options
         if "pass_fds" in options:
             options["pass_fds"] = list(options["pass_fds"])
@@ -135,7 +137,8 @@ class Start:
                 prepared = prepare(self._sandbox, self._args, streams, **self._options)
                 child = prepared.try_spawn(0.0 if self._refused is None else now - self._refused)
             except SecludeError as error:
-                log.refused(self._args, error)
+                if self._logs:
+                    log.refused(self._args, error)
                 raise
             if child is not None:
                 return child, streams.keep()
@@ -148,16 +151,17 @@ def start(
     args: Args,
     timeout: float | None = None,
     own_pipes: Sequence[bool] = (False, False, False),
+    logs: bool = True,
     **options: Unpack[CommandOptions],
 ) -> tuple[_seclude.Child, Ends]:
     """Start a command and return the child and the caller's ends of its piped streams.
 
     `own_pipes` names the streams that are ends of pipes which the caller has made for this command
-    alone. In a pool, wait up to `timeout` seconds for a free place. Raises TimeoutExpired after
-    that.
+    alone. Without `logs`, a refusal is the caller's to log. In a pool, wait up to `timeout` seconds
+    for a free place. Raises TimeoutExpired after that.
     """
     deadline = Deadline(timeout)
-    one = Start(sandbox, args, options, own_pipes)
+    one = Start(sandbox, args, options, own_pipes, logs)
     if (started := one.attempt()) is not None:
         return started
     poll = Poll()
@@ -368,9 +372,11 @@ def _signal(number: int) -> int:
     return _signed("ignore_signals", number)
 
 
-def _signed(what: str, number: int) -> int:
+def _signed(what: str, number: Any) -> int:
     """Check that a number fits a C int. The core refuses those that are wrong."""
-    return number if number in range(-(2**31), 0) else count(what, number, 31)
+    # Not `in range(...)`, which tries every number if this one is an enum's, such as SIGUSR1.
+    fits = isinstance(number, int) and -(2**31) <= number < 0
+    return int(number) if fits else count(what, number, 31)
 
 
 def _number(stream: int | IO[Any], what: str = "descriptor") -> int:

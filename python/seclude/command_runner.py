@@ -16,13 +16,23 @@ from .popen import PopenOptions
 from .readiness import Deadline
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from .waiters import Waiters
 
 
 POPEN_OPTIONS = PopenOptions.__optional_keys__
 RUN_OPTIONS = POPEN_OPTIONS | {"input", "capture_output", "timeout", "check"}
+
+
+def add_pipes(options: PopenOptions, data: Any, capture_output: bool) -> None:
+    """Add the pipes that the input and the captured output of `run` need to its options."""
+    if data is not None:
+        if options.get("stdin") is not None:
+            raise ValueError("input and stdin exclude each other")
+        options["stdin"] = PIPE
+    if capture_output:
+        if options.get("stdout") is not None or options.get("stderr") is not None:
+            raise ValueError("capture_output excludes stdout and stderr")
+        options["stdout"] = options["stderr"] = PIPE
 
 
 class CommandRunner:
@@ -62,14 +72,7 @@ class CommandRunner:
         if not options.keys() <= POPEN_OPTIONS:
             refuse_unknown("run", options, RUN_OPTIONS)
         deadline = Deadline(timeout)
-        if input is not None:
-            if options.get("stdin") is not None:
-                raise ValueError("input and stdin exclude each other")
-            options["stdin"] = PIPE
-        if capture_output:
-            if options.get("stdout") is not None or options.get("stderr") is not None:
-                raise ValueError("capture_output excludes stdout and stderr")
-            options["stdout"] = options["stderr"] = PIPE
+        add_pipes(options, input, capture_output)
         with self._begin(args, timeout, options) as process:
             try:
                 stdout, stderr = process.communicate(input, deadline.left)
@@ -87,9 +90,9 @@ class CommandRunner:
             done.check_returncode()
         return done
 
-    def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
-        """The waiting starts of each event loop, in a pool. Empty elsewhere."""
-        return {}
+    def _waiters(self) -> Waiters | None:
+        """The starts on event loops that wait for a place. Only a pool can lack one."""
+        return None
 
     def _begin(self, args: Args, timeout: float | None, options: PopenOptions) -> _Popen:
         """Start the command for `run`."""
@@ -125,5 +128,12 @@ class CommandRunner:
     def asyncio(self) -> seclude.aio.Runner:
         """The asyncio interface: `await box.asyncio.create_subprocess_exec(...)`."""
         from .aio import Runner
+
+        return Runner(self)
+
+    @property
+    def aio(self) -> seclude.loops.Runner:
+        """The interface for trio, anyio and asyncio: `await box.aio.run(...)`."""
+        from .loops import Runner
 
         return Runner(self)

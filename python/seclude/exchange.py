@@ -13,7 +13,7 @@ import fcntl
 import os
 import sys
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from select import PIPE_BUF
 from typing import IO, Any
 from weakref import WeakMethod
@@ -160,29 +160,43 @@ class Kept:
         return fits
 
 
+class Serving:
+    """The exchanges of several commands, and which descriptors to wait for on their behalf."""
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        self.wanted: dict[int, int] = {}
+        """The descriptors with their events. Empty once all pipes are closed."""
+        self._owners: dict[int, Exchange] = {}
+        for one in exchanges:
+            self._watch(one)
+
+    def _watch(self, one: Exchange) -> None:
+        for fd in [fd for fd, owner in self._owners.items() if owner is one]:
+            del self._owners[fd], self.wanted[fd]
+        for fd, events in one.awaits().items():
+            self.wanted[fd], self._owners[fd] = events, one
+
+    def serve(self, ready: Iterable[int]) -> bool:
+        """Serve ready descriptors, and return whether to wait for others than before."""
+        changed = False
+        for fd in ready:
+            owner = self._owners.get(fd)
+            if owner is not None and not owner.advance(fd):
+                self._watch(owner)
+                changed = True
+        return changed
+
+
 def exchange(exchanges: Sequence[Exchange], deadline: Deadline) -> bool:
     """Serve all pipes until they close (True) or the deadline passes (False)."""
-    poll = Poll()
-    owners: dict[int, Exchange] = {}
-
-    def watch(one: Exchange) -> None:
-        for fd in [fd for fd, owner in owners.items() if owner is one]:
-            poll.unregister(fd)
-            del owners[fd]
-        for fd, events in one.awaits().items():
+    serving = Serving(exchanges)
+    while serving.wanted:
+        poll = Poll()
+        for fd, events in serving.wanted.items():
             poll.register(fd, events)
-            owners[fd] = one
-
-    for one in exchanges:
-        watch(one)
-    while owners:
-        ready = poll.wait(deadline)
-        if not ready and deadline.passed:
-            return False
-        for fd in ready:
-            owner = owners.get(fd)
-            if owner is not None and not owner.advance(fd):
-                watch(owner)
+        while not serving.serve(ready := poll.wait(deadline)):
+            if not ready and deadline.passed:
+                return False
     return True
 
 

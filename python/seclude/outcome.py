@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import seclude
+
 from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
@@ -197,6 +199,16 @@ class Outcome:
     def success(self) -> bool:
         """Whether the command exited with 0."""
         return self.ended.name == "exited" and self.ended.value == 0
+
+    @property
+    def denial(self) -> seclude.Denial | None:
+        """The limit, or the filter's rule, that decided the end. None if none did.
+
+        A refusal that a program has handled by itself decides nothing, and is not here.
+        """
+        from .denial import of_outcome
+
+        return of_outcome(self)
 
     @staticmethod
     def _from_native(ending: _Ending) -> Outcome:

@@ -22,14 +22,12 @@ from .keywords import refuse_unknown
 from .outcome import CompletedRun
 from .popen import Popen as _Popen
 from .popen import PopenOptions
+from .waiters import Waiters
 from .window import in_order, results
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Callable
     from types import TracebackType
-
-    from .waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +137,10 @@ class Pool(CommandRunner, Executor):
         # The running command of each thread of the executor.
         self._jobs: dict[int, _Popen | None] = {}
         self._abandoned = False
-        # The waiting starts of each event loop.
-        self._loops: dict[AbstractEventLoop, Waiters] = {}
+        self._on_loops = Waiters(self._core.fileno())
 
-    def _waiters(self) -> dict[AbstractEventLoop, Waiters]:
-        return self._loops
+    def _waiters(self) -> Waiters:
+        return self._on_loops
 
     def _limits_output(self) -> bool:
         return self.sandbox._limits_output()

@@ -134,7 +134,7 @@ class Popen:
             mode.open(pipes[2], "rb"),
         )
         self.terminal = _terminal(child.take_terminal())
-        log.started(self)
+        log.started(self, self.inside_pid)
 
     def fileno(self) -> int:
         """Return the pidfd, borrowed, which is readable once the command has ended.
@@ -260,7 +260,9 @@ class Popen:
             if self.outcome is None:
                 self._child.kill()
             else:
+                # The end was told before all that the command had written was read.
                 self._end(self.outcome)
+                log.denied(self)
 
     def _read(self) -> tuple[Any, Any]:
         """Return the data of the exchange, decoded in text mode."""

@@ -77,13 +77,6 @@ class Poll:
         else:
             self._poll.register(fd, events)
 
-    def unregister(self, fd: int) -> None:
-        """Remove a descriptor."""
-        if self._poll is None:
-            del self._wanted[fd]
-        else:
-            self._poll.unregister(fd)
-
     def wait(self, deadline: Deadline) -> dict[int, int]:
         """Return the ready descriptors with their events. A hang-up is also an event.
 

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
 
 import seclude
 
-from . import _seclude
+from . import _seclude, log
 from .command import Args, CommandOptions, Streams, Text, prepare
 from .command_runner import CommandRunner
-from .errors import PolicyError
+from .errors import PolicyError, SecludeError
 from .keywords import hint, refuse_unknown
 from .outcome import Outcome
 from .policy import Policy, as_json
@@ -190,8 +190,12 @@ class Sandbox(CommandRunner):
 
         refuse_unknown("learn", options, CommandOptions.__optional_keys__)
         with Streams() as streams:
-            known = prepare(self._core, args, streams, **options).learn()
-        return Learned(
+            try:
+                known = prepare(self._core, args, streams, **options).learn()
+            except SecludeError as error:
+                log.refused(args, error)
+                raise
+        learned = Learned(
             Outcome._from_native(known["outcome"]),
             known["stdout"],
             known["stderr"],
@@ -200,6 +204,8 @@ class Sandbox(CommandRunner):
             frozenset(known["paths"]),
             self._of(known["sandbox"]),
         )
+        log.learned(args, learned)
+        return learned
 
     def prepare(self) -> Self:
         """Make a template of this policy, and return the sandbox itself.

@@ -46,7 +46,7 @@ from subprocess import (
 from types import FunctionType
 from typing import Any, AnyStr, ClassVar, TypeAlias, cast
 
-from . import _seclude, command
+from . import _seclude, command, log
 from .command_runner import CommandRunner
 from .errors import SecludeError, SetupError
 from .outcome import Outcome
@@ -198,6 +198,7 @@ class Popen(subprocess.Popen[AnyStr]):
             raise
         self.pid = self._child.pid
         self._child_created = True
+        log.started(self, self._child.inside_pid)
         untyped: Any = self
         untyped._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
@@ -216,14 +217,19 @@ class Popen(subprocess.Popen[AnyStr]):
             directory = "/"
         try:
             options["cwd"] = directory
-            return command.start(core, words, own_pipes=own_pipes, **options)[0]
-        except SetupError as error:
-            if error.kind.startswith("program-") or error.path != os.fsdecode(directory):
+            return command.start(core, words, own_pipes=own_pipes, logs=False, **options)[0]
+        except SecludeError as error:
+            if not (
+                isinstance(error, SetupError)
+                and not error.kind.startswith("program-")
+                and error.path == os.fsdecode(directory)
+            ):
+                log.refused(words, error)
                 raise
             if cwd is not None:
                 error.filename = cwd
-                raise
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+            if cwd is not None or error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+                log.refused(words, error)
                 raise
         options["cwd"] = "/"
         return command.start(core, words, own_pipes=own_pipes, **options)[0]
@@ -248,6 +254,8 @@ class Popen(subprocess.Popen[AnyStr]):
                 if ending is not None:
                     self.outcome = _outcome._from_native(ending)
                     self.returncode = self.outcome.returncode
+                    if _deadstate is None:
+                        log.ended(self)
         return self.returncode
 
     def _wait(self, timeout: float | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import time
 from typing import Any
@@ -55,4 +56,40 @@ def give_evil() -> Evil:
 
 def write_garbage() -> None:
     os.write(3, b"garbage")
+    os._exit(0)
+
+
+CALLS = 0
+
+
+def count_calls(_: int) -> int:
+    global CALLS
+    CALLS += 1
+    return CALLS
+
+
+class Ends:
+    """Ends the process where it is unpickled, if that does not stop it."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+def give_end() -> Ends:
+    return Ends()
+
+
+def forge(data: bytes) -> None:
+    """Write a result past the program that calls this function."""
+    os.write(3, data)
+    os._exit(0)
+
+
+def forge_nested() -> None:
+    os.write(3, b"[" * 65536)
+    os._exit(0)
+
+
+def forge_pickles() -> None:
+    os.write(3, pickle.dumps({"value": Evil(), "exception": Evil()}))
     os._exit(0)

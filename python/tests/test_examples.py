@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from .conftest import PATIENCE
 NEEDS_GCC = pytest.mark.skipif(
     shutil.which("gcc") is None, reason="gcc is not installed: the judge compiles submissions"
 )
+NEEDS_TRIO = pytest.mark.skipif(find_spec("trio") is None, reason="trio is not installed")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -34,6 +36,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
             ["it says: are you there?", "it still runs", "return code -9 and 0 processes left"],
         ),
         ("aio", ["0 1 4 9 16 25 36 49 64 81"]),
+        pytest.param(
+            "loops",
+            ["0 1 4 9 16 25 36 49 64 81", "WHAT IT READS", "cancelled"],
+            marks=NEEDS_TRIO,
+        ),
         (
             "cell",
             [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import threading
+import weakref
 from concurrent.futures import CancelledError, as_completed, wait
 from concurrent.futures import Executor as Standard
 from concurrent.futures import TimeoutError as FuturesTimeout
@@ -94,6 +97,47 @@ def test_results_are_never_unpickled_unless_asked(
     assert "unpickled" not in capfd.readouterr().out
 
 
+ATTACK = """
+import sys
+found = []
+def hook(event, args):
+    if event == "pickle.find_class":
+        found.append(args)
+sys.addaudithook(hook)
+sys.path.insert(0, HERE)
+import executor_jobs as jobs
+import seclude
+FORGED = [b"", b"{}", b"[]", b"null", b'{"exception": "x"}', b'{"error": 5}', b"NaN", b"\\xff",
+          b'{"value": ' + b"9" * 5000 + b"}"]
+with seclude.Sandbox(wall_time=60).executor(2, path=[HERE], trusted=TRUSTED) as executor:
+    calls = [executor.submit(jobs.forge, data) for data in FORGED]
+    calls += [executor.submit(jobs.forge_nested), executor.submit(jobs.forge_pickles)]
+    calls += [executor.submit(jobs.give_evil), executor.submit(jobs.write_garbage)]
+    print(*(type(call.exception()).__name__ for call in calls))
+    print(executor.submit(jobs.add, 1, 2).result())
+print(bool(found))
+"""
+
+
+def test_nothing_from_a_hostile_job_is_unpickled(python: Any) -> None:
+    done = python(ATTACK.replace("HERE", repr(str(HERE))).replace("TRUSTED", "False"))
+    told, result, unpickled = done.stdout.splitlines()
+    assert told.split() == ["JobDied"] * 11 + ["RemoteError", "JobDied"], done
+    assert (result, unpickled) == ("3", "False")
+    # The control: the same jobs do run code here if they are trusted, and the hook sees it.
+    done = python(ATTACK.replace("HERE", repr(str(HERE))).replace("TRUSTED", "True"))
+    assert "unpickled" in done.stdout
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_a_result_that_ends_the_process_here_is_none() -> None:
+    with BOX.executor(1, path=[HERE], trusted=True) as executor:
+        with pytest.raises(seclude.JobDied, match="gave no result") as caught:
+            executor.submit(jobs.give_end).result()
+        assert isinstance(caught.value.__cause__, SystemExit)
+        assert executor.submit(jobs.add, 1, 2).result() == 3
+
+
 def test_trusted_results_are_any_values_and_exceptions_themselves() -> None:
     with BOX.executor(1, path=[HERE], trusted=True) as executor:
         assert executor.submit(frozenset, [1, 2]).result() == frozenset({1, 2})
@@ -102,6 +146,85 @@ def test_trusted_results_are_any_values_and_exceptions_themselves() -> None:
         assert "executor_jobs.py" in str(caught.value.__cause__)
         with pytest.raises(seclude.JobDied):
             executor.submit(jobs.crash).result()
+
+
+def test_chunks_of_calls_share_a_sandbox(executor: seclude.Executor) -> None:
+    assert list(executor.map(jobs.count_calls, range(5))) == [1] * 5
+    assert list(executor.map(jobs.count_calls, range(5), chunksize=3)) == [1, 2, 3, 1, 2]
+    assert list(executor.map(pow, range(4), range(4), chunksize=100)) == [1, 1, 4, 27]
+    assert list(executor.map(pow, [], [], chunksize=2)) == []
+    with pytest.raises(ValueError, match="chunksize"):
+        executor.map(pow, [1], [1], chunksize=0)
+    results = executor.map(divmod, [1, 1, 1], [1, 1, 0], chunksize=2)
+    assert [next(results), next(results)] == [[1, 0], [1, 0]]
+    with pytest.raises(seclude.RemoteError, match="divmod: ZeroDivisionError"):
+        next(results)
+
+
+def test_memory_fails_one_future() -> None:
+    with seclude.Sandbox(memory="256M", wall_time=60).executor(2, path=[HERE]) as executor:
+        futures = [executor.submit(jobs.use_memory, size) for size in (1000, 1 << 30, 2000)]
+        assert isinstance(error := futures[1].exception(), seclude.JobDied)
+        assert error.outcome is not None
+        assert error.outcome.ended.name == "memory-limit"
+        assert [futures[0].result(), futures[2].result()] == [1000, 2000]
+
+
+def test_a_shutdown_that_does_not_wait() -> None:
+    executor = BOX.executor(1, path=[HERE])
+    futures = [executor.submit(jobs.sleep, 0.2), executor.submit(jobs.add, 1, 2)]
+    over = threading.Event()
+    # Callbacks are called in the order in which they were added, and the executor's came first.
+    futures[1].add_done_callback(lambda _: over.set())
+    executor.shutdown(wait=False)
+    with pytest.raises(RuntimeError):
+        executor.submit(jobs.add, 1)
+    assert futures[1].result() == 3
+    assert over.wait(PATIENCE)
+    with pytest.raises(seclude.PolicyError, match="closed"):
+        executor._pool.popen(["true"])
+    executor.shutdown()
+
+
+def test_a_dropped_executor_makes_its_calls() -> None:
+    executor = BOX.executor(1, path=[HERE])
+    threads = weakref.ref(executor._threads)
+    results = executor.map(abs, range(-2, 3))
+    del executor
+    assert list(results) == [2, 1, 0, 1, 2]
+    del results
+    gc.collect()
+    assert threads() is None
+
+
+def test_a_shutdown_that_cancels() -> None:
+    executor = BOX.executor(1, path=[HERE])
+    running = executor.submit(jobs.sleep, 0.5)
+    pending = [executor.submit(jobs.sleep, 50) for _ in range(5)]
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert all(future.cancelled() for future in pending[1:])
+    assert running.cancelled() or running.result() is None
+    executor.shutdown()
+
+
+AT_THE_END = """
+import atexit, seclude, sys
+executor = seclude.Sandbox(wall_time=60).executor(1)
+atexit.register(lambda: late())
+def late():
+    try:
+        executor.submit(pow, 2, 2)
+    except RuntimeError as error:
+        print("RuntimeError", error)
+executor.submit(pow, 2, 10).add_done_callback(lambda done: print(done.result()))
+"""
+
+
+def test_the_interpreters_end_waits_for_the_calls(python: Any) -> None:
+    done = python(AT_THE_END)
+    result, refusal = done.stdout.splitlines()
+    assert (result, done.stderr) == ("1024", "")
+    assert refusal.startswith("RuntimeError cannot schedule new futures")
 
 
 def test_what_cannot_be_pickled_is_told_at_once(executor: seclude.Executor) -> None:

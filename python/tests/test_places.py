@@ -182,7 +182,7 @@ INTERRUPTED = """
 import os, signal, threading, seclude
 signal.signal(signal.SIGINT, signal.default_int_handler)
 box = seclude.Sandbox(wall_time=50)
-threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+interrupt = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
 """
 
 
@@ -198,6 +198,7 @@ def test_ctrl_c_is_heard_while_a_start_waits(python: Any, start: str) -> None:
     done = python(f"""{INTERRUPTED}
 with box.pool(1) as pool, pool.popen(['sleep', '1000']):
     try:
+        interrupt.start()
         {start}
     except KeyboardInterrupt:
         print('heard')
@@ -218,7 +219,7 @@ with box.pool(1) as pool, pool.popen(['sleep', '1000']):
     ],
 )
 def test_ctrl_c_in_a_pool_with_jobs_ends_the_program(python: Any, inside: str) -> None:
-    text = f"{INTERRUPTED}\nwith box.pool(1) as pool:\n    {inside}\n"
+    text = f"{INTERRUPTED}\nwith box.pool(1) as pool:\n    interrupt.start()\n    {inside}\n"
     assert python(text, "-W", "ignore::ResourceWarning").returncode == -signal.SIGINT
 
 
@@ -321,7 +322,7 @@ def test_a_start_that_is_cancelled_while_it_waits_has_started_nothing(pool: secl
 
     on_a_loop(work())
     assert pool.statistics().handed_out == 3
-    assert pool._loops == {}
+    assert not pool._on_loops
 
 
 def test_starts_that_wait_hold_no_descriptors(pool: seclude.Pool) -> None:
@@ -382,7 +383,7 @@ def test_loops_in_many_threads_share_a_pool(pool: seclude.Pool) -> None:
     for thread in threads:
         thread.join()
     assert pool.statistics().handed_out == 32
-    assert pool._loops == {}
+    assert not pool._on_loops
 
 
 def test_a_cancelled_task_does_not_wait_for_the_jobs_of_its_pool(box: seclude.Sandbox) -> None:

@@ -6,10 +6,12 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor as _Executor
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
+from itertools import islice
+from threading import Lock
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -95,22 +97,67 @@ class Executor(_Executor):
         options = json.dumps({"path": [*self._path, _PACKAGES], "pickled": trusted})
         self._program = [python, "-B", "-c", guest, options]
         self._threads = ThreadPoolExecutor(self._pool.size, "seclude-executor")
+        self._lock = Lock()
+        # The calls that are not done, and whether more may come.
+        self._left, self._shut = 0, False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call a function in a sandbox, and return a Future of its result.
 
         Raises what pickling the function or an argument raises, and RuntimeError after `shutdown`.
         """
-        source = self._main if getattr(fn, "__module__", None) == "__main__" else None
+        many = isinstance(fn, _Each)
+        function: Any = fn.function if many else fn  # type: ignore[attr-defined]
+        source = self._main if getattr(function, "__module__", None) == "__main__" else None
         name = os.fsencode(source or "")
-        call = b"%d\n%b%b" % (len(name), name, pickle.dumps((fn, args, kwargs)))
-        return self._threads.submit(self._run, call, getattr(fn, "__qualname__", repr(fn)))
+        call = b"%d\n%b%b" % (len(name), name, pickle.dumps((function, many, args, kwargs)))
+        with self._lock:
+            self._left += 1
+        try:
+            future: Future[T] = self._threads.submit(
+                self._run, call, getattr(function, "__qualname__", repr(function))
+            )
+        except BaseException:
+            self._done()
+            raise
+        future.add_done_callback(self._done)
+        return future
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[T]:
+        """Call a function with the arguments of each round, and yield the results in order.
+
+        All calls are submitted at once. With a `chunksize`, so many of them are made one after
+        another in one sandbox, which saves their starts. If one of these fails, all do. Raises
+        TimeoutError if a result is not there `timeout` seconds after the call of `map`.
+        """
+        if chunksize < 1:
+            raise ValueError("chunksize must be at least 1")
+        if chunksize == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        rounds = zip(*iterables, strict=False)
+        chunks = iter(lambda: tuple(islice(rounds, chunksize)), ())
+        return _one_by_one(super().map(_Each(fn), chunks, timeout=timeout))
+
+    def _done(self, _: Future[Any] | None = None) -> None:
+        """Close the pool after the last call, if `shutdown` did not wait for it."""
+        with self._lock:
+            self._left -= 1
+            over = self._shut and not self._left
+        if over:
+            self._pool.close()
 
     def _run(self, call: bytes, name: str) -> Any:
         done = self._pool.run(self._program, input=call, capture_output=True)
         told = self._read(done, name)
         if "value" in told:
-            return told["value"]
+            # Nothing here keeps a reference to the result.
+            return told.pop("value")
         if isinstance(error := told.get("exception"), BaseException):
             raise error from _Remote(str(told.get("traceback", "")))
         raise RemoteError(
@@ -123,22 +170,30 @@ class Executor(_Executor):
     def _read(self, done: CompletedRun, name: str) -> dict[str, Any]:
         """Return the result of a call, which is whole if the process exited with 0."""
         told: Any = None
+        wrong: BaseException | None = None
         if done.outcome.success:
             try:
                 told = (pickle if self._trusted else json).loads(done.stdout)
-            except Exception:
-                told = None
-        if not isinstance(told, dict):
-            how = "gave no result" if done.outcome.success else str(done.outcome)
-            raise JobDied(
-                f"{name}: {how}", step="call a function", outcome=done.outcome, stderr=done.stderr
-            )
-        return told
+            # All, because what is unpickled may raise SystemExit.
+            except BaseException as error:
+                wrong = error
+        if isinstance(told, dict) and ("value" in told or isinstance(told.get("error"), str)):
+            return told
+        how = "gave no result" if done.outcome.success else str(done.outcome)
+        raise JobDied(
+            f"{name}: {how}", step="call a function", outcome=done.outcome, stderr=done.stderr
+        ) from wrong
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Accept no more calls. With `wait`, wait for those that run or are pending."""
+        """Accept no more calls. With `wait`, wait for those that run or are pending.
+
+        Without `wait`, they run on, and the sandboxes end with the last of them.
+        """
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
-        if wait:
+        with self._lock:
+            self._shut = True
+            over = not self._left
+        if wait or over:
             self._pool.close()
 
     def __exit__(
@@ -154,8 +209,32 @@ class Executor(_Executor):
         self.shutdown()
 
 
+class _Each:
+    """A function that is called once for each tuple of arguments that it gets."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, rounds: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Do what the program inside does."""
+        return [self.function(*one) for one in rounds]
+
+
+def _one_by_one(chunks: Iterator[list[T]]) -> Iterator[T]:
+    """Yield the results of chunks, without keeping a reference to them."""
+    for chunk in chunks:
+        chunk.reverse()
+        while chunk:
+            yield chunk.pop()
+
+
 class _Remote(Exception):
     """The cause of an exception from inside: the traceback there, as text."""
 
+    @property
+    def tb(self) -> str:
+        """The text, under the name that it has in `concurrent.futures`."""
+        return str(self.args[0])
+
     def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
+        return f'\n"""\n{self.tb}"""'

@@ -3,8 +3,8 @@
     python3 guest.py '{"path": ["/srv/app"], "pickled": false}' < call > result
 
 The standard input holds the call: the main module's file, if the function is from there, and the
-pickled function with its arguments. The standard output gets the result. What the function itself
-writes goes to the standard error.
+pickled function with its arguments, or with the arguments of many calls of `map`. The standard
+output gets the result. What the function itself writes goes to the standard error.
 """
 
 import json
@@ -27,8 +27,8 @@ def main(options: dict[str, Any]) -> None:
     try:
         if source:
             adopt(source)
-        function, args, kwargs = pickle.load(call)
-        value = function(*args, **kwargs)
+        function, many, args, kwargs = pickle.load(call)
+        value = [function(*one) for one in args[0]] if many else function(*args, **kwargs)
         told = {"value": value}
         data = pickle.dumps(told) if options["pickled"] else json.dumps(told).encode()
     except BaseException as error:
