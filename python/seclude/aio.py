@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import IO, TYPE_CHECKING, Any, Unpack
+from typing import IO, Any, Unpack
 
 import seclude
 
@@ -18,13 +18,10 @@ from . import command
 from .errors import SecludeError
 from .exchange import Kept, pending
 from .keywords import refuse_unknown
-from .loop_library import running
+from .loop_start import start
 from .popen import Popen
 from .running import Running
 from .text import Mode
-
-if TYPE_CHECKING:
-    from . import _seclude
 
 _LIMIT = 2**16
 
@@ -49,9 +46,8 @@ class Runner:
         The streams, `cwd`, `env`, descriptors and `arg0` are those of `Popen`. `limit` is the
         buffer size of the stream readers in bytes.
 
-        Starting a command occupies the loop for about a millisecond. In a pool, the call first
-        waits for a free place while the loop keeps running. The starts of one loop get their places
-        in the order in which they were requested.
+        A thread of the loop's starts the command, so that the loop keeps running. In a pool, the
+        starts of one loop get their places in the order in which they were requested.
 
         Cancelling the call while it waits for a place starts nothing. Cancelling it later kills the
         command that was started and waits until that is gone.
@@ -60,23 +56,9 @@ class Runner:
         """
         refuse_unknown("create_subprocess_exec", options, command.CommandOptions.__optional_keys__)
         loop = asyncio.get_running_loop()
-        started = await self._start([program, *args], options)
+        started = await start(self._sandbox, [program, *args], options)
         popen = Popen._started(self._sandbox, [program, *args], Mode.checked(bufsize=0), *started)
         return await AsyncProcess._connected(popen, loop, limit)
-
-    async def _start(
-        self, args: command.Args, options: command.CommandOptions
-    ) -> tuple[_seclude.Child, command.Ends]:
-        one = command.Start(self._sandbox._core, args, options)
-
-        async def attempt() -> tuple[_seclude.Child, command.Ends] | None:
-            return one.attempt()
-
-        if (waiters := self._sandbox._waiters()) is not None:
-            return await waiters.wait(running(), attempt)
-        started = await attempt()
-        assert started is not None
-        return started
 
 
 class AsyncProcess(Running):

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from threading import Lock
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import seclude
 
-from . import _seclude, command
+from . import command
 from .command_runner import POPEN_OPTIONS, RUN_OPTIONS, add_pipes
 from .exchange import Serving
 from .keywords import refuse_unknown
-from .loop_library import Library, running
+from .loop_library import running
+from .loop_start import ends_all, start
 from .loop_streams import ReceiveStream, SendStream, ready
 from .outcome import CompletedRun
 from .popen import Popen, PopenOptions
 from .readiness import READ, Deadline
 from .running import Running
 from .text import Mode
-
-_Started = tuple[_seclude.Child, command.Ends]
 
 
 class Runner:
@@ -86,15 +83,7 @@ class Runner:
         return await self._popen(args, Mode.checked(bufsize=0), dict(options))
 
     async def _popen(self, args: command.Args, mode: Mode, options: dict[str, Any]) -> AsyncPopen:
-        library = running()
-        one = command.Start(self._sandbox._core, args, options)  # type: ignore[arg-type]
-
-        async def attempt() -> _Started | None:
-            return await _in_thread(library, one.attempt)
-
-        waiters = self._sandbox._waiters()
-        started = await (attempt() if waiters is None else waiters.wait(library, attempt))
-        assert started is not None  # Only a pool can lack a place.
+        started = await start(self._sandbox, args, options)  # type: ignore[arg-type]
         return AsyncPopen(Popen._started(self._sandbox, args, mode, *started))
 
 
@@ -204,83 +193,8 @@ class AsyncPopen(Running):
     async def _end(self, kind: type[BaseException]) -> None:
         """Kill the command and wait until it is gone, because of an exception of this kind."""
         self._process.kill()
-        if _ends_all(kind):
+        if ends_all(kind):
             self._process.wait()
         else:
             with running().shield():
                 await self.wait()
-
-
-def _ends_all(kind: type[BaseException]) -> bool:
-    """Return whether this exception ends the coroutine or the program, which may not await then."""
-    return issubclass(kind, (GeneratorExit, KeyboardInterrupt, SystemExit))
-
-
-async def _in_thread(library: Library, attempt: Callable[[], _Started | None]) -> _Started | None:
-    """Try a start in a thread. If this is cancelled, end what was started."""
-    starting = _Starting(attempt)
-    try:
-        await library.in_thread(starting.call)
-    except BaseException as interruption:
-        # No variable of this frame holds the command, because the exception keeps the frame.
-        await _end_started(starting.abandon(), library, _ends_all(type(interruption)))
-        raise
-    return starting.result()
-
-
-async def _end_started(started: _Started | None, library: Library, at_once: bool) -> None:
-    """Kill a command and wait until it is gone; `at_once` means without awaiting anything."""
-    if started is None:
-        return
-    child, pipes = started
-    _close(pipes)
-    child.kill()
-    if not at_once:  # Else dropping the child waits.
-        with library.shield():
-            while child.try_wait() is None:
-                await ready({child.pidfd: READ}, Deadline(child.deadline))
-
-
-class _Starting:
-    """A start in a thread. If nobody waits for its result any more, the thread ends it."""
-
-    def __init__(self, attempt: Callable[[], _Started | None]) -> None:
-        self._attempt = attempt
-        self._lock = Lock()
-        self._abandoned = False
-        self._started: _Started | None = None
-        self._error: BaseException | None = None
-
-    def call(self) -> None:
-        try:
-            started = self._attempt()
-        except BaseException as error:
-            self._error = error
-            return
-        with self._lock:
-            if not self._abandoned:
-                self._started = started
-                return
-        if started is not None:
-            _close(started[1])
-
-    def abandon(self) -> _Started | None:
-        with self._lock:
-            self._abandoned = True
-            started, self._started = self._started, None
-        return started
-
-    def result(self) -> _Started | None:
-        error, self._error = self._error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error  # Its traceback refers to this frame.
-        return self.abandon()
-
-
-def _close(pipes: command.Ends) -> None:
-    for fd in pipes:
-        if fd is not None:
-            os.close(fd)

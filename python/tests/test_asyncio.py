@@ -1,4 +1,4 @@
-"""`await box.asyncio.create_subprocess_exec(...)`: asyncio processes, driven by the loop alone."""
+"""`await box.asyncio.create_subprocess_exec(...)`: asyncio processes, driven by the loop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import seclude
+from seclude import command
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -23,7 +24,7 @@ def on_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
 def test_communicate_with_more_than_any_pipe_holds(box: seclude.Sandbox) -> None:
     data = os.urandom(1 << 20)
     # Other tests may have left threads that end by themselves.
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
 
     async def work() -> None:
         process = await box.asyncio.create_subprocess_exec(
@@ -41,7 +42,32 @@ def test_communicate_with_more_than_any_pipe_holds(box: seclude.Sandbox) -> None
         assert process.returncode == 0
         assert process.outcome is not None
         assert process.outcome.success
-        assert threading.active_count() <= threads
+        # A thread of the loop's starts commands. There is no other.
+        new = {thread.name for thread in threading.enumerate() if thread not in threads}
+        assert all(name.startswith("asyncio_") for name in new)
+
+    on_a_loop(work())
+
+
+def test_a_start_does_not_block_the_loop(
+    box: seclude.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, released = threading.Event(), threading.Event()
+    real = command.Start.attempt
+
+    def attempt(start: Any) -> Any:
+        begun.set()
+        assert released.wait(60)
+        return real(start)
+
+    monkeypatch.setattr("seclude.command.Start.attempt", attempt)
+
+    async def work() -> None:
+        starting = asyncio.create_task(box.asyncio.create_subprocess_exec("true"))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        released.set()
+        assert await (await starting).wait() == 0
 
     on_a_loop(work())
 
