@@ -1,7 +1,8 @@
 #!/bin/bash
 # Boots an unpacked kernel and runs a script in the guest.
 #
-# Usage: [VM_ARCH=ARCHITECTURE] boot.sh [-t SECONDS] [-m MIB] [-s DIRECTORY]… KERNEL SITUATION SCRIPT
+# Usage: [VM_ARCH=ARCHITECTURE] boot.sh [-t SECONDS] [-m MIB] [-s DIRECTORY]…
+#            KERNEL SITUATION SCRIPT
 #
 # KERNEL is a directory. SCRIPT runs in the situation that inside.sh prepares. boot.sh prints its
 # output and exits with its status, or with 125 if the guest reported none.
@@ -53,7 +54,7 @@ case ${VM_ARCH:-x86_64} in
         console=ttyAMA0 ports="unused output status"
         ;;
     riscv64)
-        machine=(qemu-system-riscv64 -cpu max -machine "virt,memory-backend=memory")
+        machine=(qemu-system-riscv64 -cpu rv64 -machine "virt,memory-backend=memory")
         ports="output status"
         ;;
 esac

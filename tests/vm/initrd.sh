@@ -3,8 +3,8 @@
 #
 # Usage: [VM_BUSYBOX=FILE] initrd.sh KERNEL OUT
 #
-# It contains busybox (this machine's, or the given one), the modules that give access to the host's files, and root.sh, which prepares
-# the root file system and hands over to inside.sh.
+# It contains busybox (this machine's, or the given one), the modules that give access to the host's
+# files, and root.sh, which prepares the root file system and hands over to inside.sh.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")

@@ -33,6 +33,8 @@ fetch() {
     [ -n "$name" ] || { echo "kernels.sh: $(suite "$1") has no linux-image-$flavour" >&2; return 1; }
     (cd "$work" && apt-get "${apt[@]}" download "$name" >&2)
     dpkg-deb --extract "$work"/linux-image-*.deb "$work/tree"
+    # Since Debian 13 the modules are in /usr/lib.
+    [ -e "$work/tree/lib" ] || ln -s usr/lib "$work/tree/lib"
     rm -rf "$2"
     mv "$work/tree" "$2"
     rm -rf "$work"

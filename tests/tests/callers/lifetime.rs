@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seclude::Sandbox;
 use seclude_tests::caller::{Caller, as_each, driver, program};
-use seclude_tests::census::{await_marked, marked, survivors, survivors_beside};
+use seclude_tests::census::{await_marked, here, marked, survivors, survivors_beside};
 use seclude_tests::job::Job;
 use seclude_tests::scratch;
 use std::io::{BufRead, BufReader};
@@ -76,7 +76,7 @@ fn a_caller_killed_at_random_moments_leaves_nobody() {
             slay_child(caller);
         }
         // A process that was just being started when its caller died also has the time to end.
-        std::thread::sleep(GRACE);
+        std::thread::sleep(here(GRACE));
         assert_eq!(marked(&mark), NONE, "left inside after a second");
         assert!(
             (moments as usize / 40..=moments as usize * 39 / 40).contains(&alive_at_the_end),
