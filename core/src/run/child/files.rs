@@ -17,8 +17,9 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the command has ended, if a path is not allowed or if a bound of
-    /// `transfer` is exceeded. [`ErrorKind::Io`] if a file cannot be read or written.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the command has ended, if a path is not
+    /// allowed or if a bound of `transfer` is exceeded. [`ErrorKind::Io`](crate::ErrorKind::Io) if
+    /// a file cannot be read or written.
     pub fn copy_out(
         &self,
         inside: impl AsRef<Path>,
