@@ -80,6 +80,10 @@ if [ -z "$script" ]; then
         export "CARGO_TARGET_${variable//-/_}_LINKER=$linker"
     fi
     ${CARGO:-cargo} "${build[@]}" >"$work/built"
+    # The command, which the tests at the command line start.
+    command=(build --quiet --package seclude-cli)
+    [ "$VM_ARCH" = x86_64 ] || command+=(--target "$target")
+    ${CARGO:-cargo} "${command[@]}"
     declare -A programs
     # The name and the path of each test program in cargo's messages.
     test_program='s/.*"kind":\["test"\].*"name":"\([a-z_-]*\)".*"executable":"\([^"]*\)".*/\1 \2/p'

@@ -20,6 +20,9 @@ while read -r name program <&3; do
     SECLUDE_TEST_GROUND=
     [[ $test != *@* ]] || SECLUDE_TEST_GROUND=${test#*@}
     export SECLUDE_TEST_GROUND
+    # There is no cargo here. The programs are one directory above the test programs.
+    SECLUDE_TEST_PROGRAMS=$(dirname "$(dirname "$program")")
+    export SECLUDE_TEST_PROGRAMS
     unset SECLUDE_ROUNDS
     case $name in
         # One round of hostile programs in each mode.
