@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from . import subprocess as subprocess
     from ._seclude import __version__
     from .cell import Cell
+    from .collected import Collected
     from .command import PTY
     from .errors import (
         CalledProcessError,
@@ -88,6 +89,7 @@ __all__ = [
     "CalledProcessError",
     "Cell",
     "Check",
+    "Collected",
     "Command",
     "CompletedRun",
     "Copied",
@@ -172,6 +174,7 @@ _HOMES = {
     "subprocess": "DEVNULL PIPE STDOUT",
     "._seclude": "__version__",
     ".cell": "Cell",
+    ".collected": "Collected",
     ".command": "PTY",
     ".errors": (
         "CalledProcessError PolicyError ProgramNotExecutable ProgramNotFound SecludeError"

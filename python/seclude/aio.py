@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Unpack, cast
 import seclude
 
 from . import command
+from .collected import Collected
 from .errors import SecludeError
 from .exchange import Kept, pending
 from .keywords import refuse_unknown
@@ -352,6 +353,13 @@ class AsyncProcess:
         self._still_there()
         self._process.kill()
         self._watch()
+
+    async def collect(self) -> Collected:
+        """Return the files that the command has left, once it has been waited for.
+
+        A thread of the loop's executor reads them. Otherwise like `Popen.collect`.
+        """
+        return await self._loop.run_in_executor(None, self._process.collect)
 
     def usage(self) -> Usage:
         """Return what the command has used so far, as `Popen.usage` does."""

@@ -145,7 +145,11 @@ class Interaction:
         results = []
         for process in processes:
             assert process.outcome is not None
-            results.append(CompletedRun(process.args, process.outcome, *process._read()))
+            results.append(
+                CompletedRun(
+                    process.args, process.outcome, *process._read(), process._collected()
+                )
+            )
         return results
 
 

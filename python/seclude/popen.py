@@ -20,6 +20,7 @@ from weakref import WeakMethod
 import seclude
 
 from . import _seclude, command, log
+from .collected import Collected
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
@@ -395,6 +396,20 @@ class Popen:
         return Copied._from_native(
             self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
         )
+
+    def collect(self) -> Collected:
+        """Return the files that the command has left, once it has ended and been waited for.
+
+        They can be collected once. What fails then is the result's `error`.
+
+        Raises PolicyError if the command was started without `collect`, has not been waited for, or
+        if its files have been collected.
+        """
+        return Collected._from_native(self._child.collect())
+
+    def _collected(self) -> Collected | None:
+        """Return the files that the command has left, or None if it was not asked for any."""
+        return self.collect() if self._child.has_files() else None
 
     def freeze(self) -> Freezer:
         """Stop everything inside and return the mechanism: a cgroup's freezer, or SIGSTOP to each.

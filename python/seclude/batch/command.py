@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON:
-{"args": ["cc", "-xc", "-"], "input": "..."}, and "cwd", "env", "arg0", "wall_time", "id" if wanted.
+{"args": ["cc", "-xc", "-"], "input": "..."}, and "cwd", "env", "arg0", "wall_time", "collect", "id" if wanted.
 Each line is answered by a line of JSON, in the same order, with how the job ended, what it printed
 and what it used; or with the error that kept it from running.
 """
