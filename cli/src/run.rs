@@ -70,9 +70,13 @@ fn say_what_is_missing(files: &Collected) {
 /// Has the command leave the files that the options name.
 fn collect_files(matches: &ArgMatches, command: &mut Command) -> Result<()> {
     let Some(patterns) = matches.get_many::<OsString>("collect") else { return Ok(()) };
-    patterns.for_each(|pattern| drop(command.collect(pattern)));
+    for pattern in patterns {
+        command.collect(pattern);
+    }
     match matches.get_one::<PathBuf>("collect-into") {
-        Some(directory) => drop(command.collect_into(directory)),
+        Some(directory) => {
+            command.collect_into(directory);
+        }
         None if matches.get_flag("json") => {}
         None => {
             return Err(Failure::new(

@@ -276,6 +276,8 @@ class Child:
         """Return the listener of its filter, or None if there is none or it was taken."""
     def has_files(self) -> bool:
         """Return whether there are files to collect once the command has ended."""
+    def discard_files(self) -> None:
+        """Give up the files to collect."""
     def collect(self) -> _Collected:
         """Collect the files that the command has left."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:

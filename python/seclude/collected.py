@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from . import _seclude
     from .errors import SecludeError
+
+
+Contents: TypeAlias = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Collected:
     command is not affected.
     """
 
-    contents: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+    contents: Contents = field(default_factory=dict, hash=False)
     """What each file contains, by its path, in byte order of the paths, name by name.
 
     Paths are absolute if the pattern is, else relative to the working directory. Empty if the files
@@ -46,7 +49,7 @@ class Collected:
     """
 
     @property
-    def files(self) -> Mapping[str, bytes]:
+    def files(self) -> Contents:
         """The same as `contents`, but raises `error` if the files could not be collected."""
         if self.error is not None:
             raise self.error
@@ -64,5 +67,3 @@ class Collected:
             tuple(map(os.fsdecode, native["unmatched"])),
             native["error"],
         )
-
-

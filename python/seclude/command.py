@@ -278,9 +278,7 @@ def prepare(
             "cpu_time": seconds("cpu_time", cpu_time),
             "pids": None if pids is None else count("pids", pids, 64),
             "collect": [encoded("collect", pattern) for pattern in patterns(collect)],
-            "collect_into": None
-            if collect_into is None
-            else encoded("collect_into", collect_into),
+            "collect_into": None if collect_into is None else encoded("collect_into", collect_into),
             "collect_bounds": (
                 size("collect_bytes", collect_bytes),
                 count("collect_entries", collect_entries, 64),

@@ -80,6 +80,8 @@ class CommandRunner:
             except BaseException as error:
                 process.kill()
                 process.wait()
+                # The exception's traceback would keep them, with the process.
+                process._child.discard_files()
                 if isinstance(error, TimeoutExpired):
                     # Report the caller's timeout, not the part that was left after the start.
                     error.timeout, error.outcome = timeout or 0.0, process.outcome

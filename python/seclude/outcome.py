@@ -10,8 +10,8 @@ from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
 if TYPE_CHECKING:
-    from .collected import Collected
     from ._seclude import _Ending, _Seen, _Used
+    from .collected import Collected
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,14 @@ impl Child {
         self.ask(py, "collect", |child| Ok(child.has_files()))
     }
 
+    /// Gives up the files to collect.
+    fn discard_files(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, "collect", |child| {
+            child.discard_files();
+            Ok(())
+        })
+    }
+
     /// Collects the files that the command has left.
     fn collect(&self, py: Python<'_>) -> PyResult<Left> {
         let collected = self.ask(py, "collect", seclude_core::Child::collect)?;

@@ -116,6 +116,7 @@ impl Child {
         let Some(mut prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
             return Ok(None);
         };
+        prepared.hold_files()?;
         prepared.run()?;
         prepared.started().map(Some)
     }
@@ -198,7 +199,8 @@ impl Child {
     /// Waits for the command's end.
     ///
     /// If the standard input is piped, it is closed first, so that a command that reads until
-    /// end-of-file ends. When this returns, nothing of the sandbox is left. In a
+    /// end-of-file ends. When this returns, nothing of the sandbox is left, except for files that
+    /// are [to be collected](Child::collect). In a
     /// [`Pool`](crate::Pool), no process of the command is left, and the pool's threads remove the
     /// empty sandbox. Further calls return the same outcome.
     ///

@@ -1,5 +1,6 @@
-//! From a command to a child, in three steps: `Prepared::new` claims a sandbox, which may still be
-//! in set-up; `Prepared::run` lets the command start; `Prepared::started` waits until it has. An
+//! From a command to a child, in four steps: `Prepared::new` claims a sandbox, which may still be
+//! in set-up; `Prepared::hold_files` keeps its files, if they are wanted; `Prepared::run` lets the
+//! command start; `Prepared::started` waits until it has. An
 //! [`Interaction`](crate::Interaction) so sets up several commands side by side and starts them
 //! together.
 
@@ -88,8 +89,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Lets the command start.
-    pub fn run(&mut self) -> Result<()> {
-        self.hold_files()?;
+    pub fn run(&self) -> Result<()> {
         let (policy, texts) = (self.command.sandbox.policy(), &self.texts);
         let mut arguments = ListBuilder::new(Vec::new());
         texts.arguments.iter().for_each(|argument| arguments.push(&argument.as_c_str()));
@@ -152,8 +152,9 @@ impl<'a> Prepared<'a> {
         self.alive.warden.run(&request, &descriptors)
     }
 
-    /// Holds the sandbox's files from before the command can end, if they are to be collected.
-    fn hold_files(&mut self) -> Result<()> {
+    /// Holds the sandbox's files, if they are to be collected. To be called before the command can
+    /// start, and so can end.
+    pub fn hold_files(&mut self) -> Result<()> {
         let command = self.command;
         if !command.collect.is_some() {
             return Ok(());

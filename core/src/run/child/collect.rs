@@ -37,6 +37,13 @@ impl Child {
         Ok(collected)
     }
 
+    /// Gives up the files without collecting them, which dropping the child does too. For bindings
+    /// to other languages, which cannot tell when they drop it.
+    #[doc(hidden)]
+    pub fn discard_files(&mut self) {
+        self.release_files();
+    }
+
     /// Whether there are files to collect, once the command has ended.
     #[doc(hidden)]
     pub fn has_files(&self) -> bool {
@@ -64,6 +71,8 @@ impl Child {
     /// Closes the descriptors that keep the files, and gives up a place that was kept for them.
     fn release_files(&mut self) {
         self.files = None;
-        self.lease = None;
+        if self.outcome.is_some() {
+            self.lease = None;
+        }
     }
 }

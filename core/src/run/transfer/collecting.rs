@@ -87,7 +87,8 @@ impl Tree<'_> {
             reader: &copying.reader,
             at: PathBuf::new(),
             found: BTreeMap::new(),
-            looked: 0,
+            passed: 0,
+            spelled_out: self.patterns.iter().map(|pattern| pattern.names.len() as u64).sum(),
             any: false,
         };
         let mut unmatched = Vec::new();
@@ -203,8 +204,10 @@ struct Matching<'a> {
     at: PathBuf,
     /// In the order in which they are copied: a directory comes right before what is in it.
     found: BTreeMap<PathBuf, Found>,
-    /// How many names have matched a part of a pattern.
-    looked: u64,
+    /// How many directories a pattern has led through.
+    passed: u64,
+    /// The most of these that are no harm: as many names as the patterns have.
+    spelled_out: u64,
     /// Whether the current pattern has matched anything.
     any: bool,
 }
@@ -229,17 +232,24 @@ impl Matching<'_> {
 
     fn note(&mut self, found: BorrowedFd<'_>, rest: &[Name]) -> Result<()> {
         let kind = kind_of(found).map_err(|errno| failed(&self.at, "look at", errno))?;
-        self.looked += 1;
-        if self.looked > self.transfer.max_entries {
-            return Err(self.transfer.too_many(&self.at));
-        }
         if rest.is_empty() {
             self.any = true;
             self.found.insert(self.at.clone(), Found::Match);
         } else if kind == SFlag::S_IFDIR {
+            self.passed += 1;
+            self.check(self.passed)?;
             self.descend(found, rest)?;
         } else if kind == SFlag::S_IFLNK {
             self.found.entry(self.at.clone()).or_insert(Found::Link);
+        }
+        self.check(self.found.len() as u64)
+    }
+
+    /// Checks the number of matches or directories so far. Each takes time or memory. A bound that
+    /// is lower than the number of names in the patterns must not stop the search for these.
+    fn check(&self, number: u64) -> Result<()> {
+        if number > self.transfer.max_entries.saturating_add(self.spelled_out) {
+            return Err(self.transfer.too_many(&self.at));
         }
         Ok(())
     }
