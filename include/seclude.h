@@ -32,15 +32,16 @@
  *     Types                  Output
  *     Errors                 Lists of processes
  *     Sandboxes              Copying files in and out
- *     Policies as text       System calls that the caller decides
- *     Files                  Learning a filter
- *     Limits                 Commands that talk to each other
- *     System calls           Cells
- *     Landlock               Pools
- *     Commands               Namespaces that exist
- *     Children               Joining namespaces
- *     Control                Published cells
- *     Terminals              What the host allows
+ *     Policies as text       Files that a command leaves
+ *     Files                  System calls that the caller decides
+ *     Limits                 Learning a filter
+ *     System calls           Commands that talk to each other
+ *     Landlock               Cells
+ *     Commands               Pools
+ *     Children               Namespaces that exist
+ *     Control                Joining namespaces
+ *     Terminals              Published cells
+ *                            What the host allows
  *                            Test programs
  *
  * The rules below hold for every function.
@@ -1680,8 +1681,9 @@ int seclude_child_take_terminal(seclude_child *child);
  * Waits until the command has ended, and writes to `*outcome` how it ended.
  *
  * Returns 0 if the command ended, however it did. When this returns, nothing of the sandbox is
- * left, except for files that are to be collected. Another call gives the same result. A standard input that is a pipe and was not taken is
- * closed first, so that a command that reads it to its end can end.
+ * left, except for files that are to be collected. Another call gives the same result. A standard
+ * input that is a pipe and was not taken is closed first, so that a command that reads it to its
+ * end can end.
  *
  * `size` is the size of `*outcome` in bytes. `outcome` may be NULL. While the call blocks, no
  * other thread may use the child. To kill it from another thread, wait on `seclude_child_pidfd`

@@ -24,7 +24,7 @@ mod memory;
 mod sink;
 
 use acting::Actor;
-pub(crate) use acting::Owner;
+pub(crate) use acting::{Owner, privileged_caller};
 pub(crate) use collecting::{Tree, make_directory};
 use copying::Copying;
 use disk::Disk;

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn sandbox() -> Sandbox {
     Sandbox::new().tmpfs("/work", MiB(8))
@@ -227,6 +227,34 @@ fn a_hard_link_gives_no_more_than_its_file() {
             // The program runs as the caller's own user, so the file is its own.
             Caller::User => assert_eq!(files.get("/data/out"), Some(&b"secret"[..])),
         }
+    });
+}
+
+/// A privileged caller's command that is the caller's own user has no capabilities. What it may not
+/// read is not collected with the caller's.
+#[test]
+fn a_command_of_the_callers_own_user_lends_no_capabilities() {
+    as_each("a_command_of_the_callers_own_user_lends_no_capabilities", |who| {
+        if who == Caller::User {
+            return;
+        }
+        let place = scratch::directory();
+        let data = place.path().join("data");
+        fs::create_dir(&data).expect("there is room");
+        for (name, uid) in [("own", 0), ("others", 4242)] {
+            let file = data.join(name);
+            fs::write(&file, name).expect("there is room");
+            fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("it is ours");
+            std::os::unix::fs::chown(&file, Some(uid), Some(uid)).expect("root may");
+        }
+        let sandbox = Sandbox::new().as_caller().bind(Bind::new(&data, "/data").writable());
+        let mut command = sandbox.command("sh");
+        command.args(["-c", "! cat /data/others 2>/dev/null && mv /data/others /data/moved"]);
+        let files = collected(command.collect("/data/own"));
+        assert_eq!((files.get("/data/own"), files.error), (Some(&b"own"[..]), None));
+        let mut command = sandbox.command("true");
+        let error = collected(command.collect("/data/moved")).error.expect("it is another's");
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
     });
 }
 

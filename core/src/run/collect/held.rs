@@ -49,7 +49,12 @@ impl HeldFiles {
         Ok(HeldFiles {
             wanted: wanted.clone(),
             directory: directory.into(),
-            owner: alive.owner,
+            // Without this, what the command has moved to a match would be read in the name of a
+            // privileged caller whose own user it is (Sandbox::as_caller).
+            owner: match alive.owner {
+                Some(owner) => Some(owner),
+                None => transfer::privileged_caller()?,
+            },
             root: root.into(),
             namespace: namespace.into(),
         })
