@@ -29,9 +29,10 @@ impl HeldFiles {
     /// command could end before.
     pub fn open(alive: &Alive, wanted: &Wanted, directory: &Path) -> Result<HeldFiles> {
         let failed = |errno: Errno| {
-            Error::new(ErrorKind::Io, "hold the files of the sandbox")
-                .errno(errno as i32)
-                .hint("the caller must see the sandbox's processes in its /proc (proc(5))")
+            Error::new(ErrorKind::Io, "hold the files of the sandbox").errno(errno as i32).hint(
+                "the caller must see the sandbox's processes in its /proc, and may inspect \
+                    them (ptrace(2)): without privileges it may not where it joins namespaces",
+            )
         };
         let flags = OFlag::O_CLOEXEC;
         let path = OFlag::O_PATH | OFlag::O_DIRECTORY | flags;
