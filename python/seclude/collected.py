@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from .errors import SecludeError
+
 if TYPE_CHECKING:
     from . import _seclude
-    from .errors import SecludeError
 
 
 Contents: TypeAlias = Mapping[str, bytes]

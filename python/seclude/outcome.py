@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .collected import Collected
 from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
 if TYPE_CHECKING:
     from ._seclude import _Ending, _Seen, _Used
-    from .collected import Collected
 
 
 @dataclass(frozen=True, slots=True)

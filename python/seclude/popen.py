@@ -181,7 +181,8 @@ class Popen:
         """Wait for the command to end and return the return code.
 
         `timeout` is in seconds; None and infinity mean no timeout. When this returns, nothing of
-        the sandbox is left, except for files to `collect`. Raises TimeoutExpired after the timeout; the command keeps running.
+        the sandbox is left, except for files to `collect`. Raises TimeoutExpired after the timeout;
+        the command keeps running.
 
         A command that fills a pipe which nobody reads never ends; use `communicate` to read.
         """

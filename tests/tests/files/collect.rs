@@ -250,7 +250,7 @@ fn a_command_of_the_callers_own_user_lends_no_capabilities() {
         let mut command = sandbox.command("sh");
         command.args(["-c", "! cat /data/others 2>/dev/null && mv /data/others /data/moved"]);
         let files = collected(command.collect("/data/own"));
-        assert_eq!((files.get("/data/own"), files.error), (Some(&b"own"[..]), None));
+        assert_eq!((files.get("/data/own"), &files.error), (Some(&b"own"[..]), &None));
         let mut command = sandbox.command("true");
         let error = collected(command.collect("/data/moved")).error.expect("it is another's");
         assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
