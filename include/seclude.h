@@ -32,15 +32,16 @@
  *     Types                  Output
  *     Errors                 Lists of processes
  *     Sandboxes              Copying files in and out
- *     Policies as text       System calls that the caller decides
- *     Files                  Learning a filter
- *     Limits                 Commands that talk to each other
- *     System calls           Cells
- *     Landlock               Pools
- *     Commands               Namespaces that exist
- *     Children               Joining namespaces
- *     Control                Published cells
- *     Terminals              What the host allows
+ *     Policies as text       Files that a command leaves
+ *     Files                  System calls that the caller decides
+ *     Limits                 Learning a filter
+ *     System calls           Commands that talk to each other
+ *     Landlock               Cells
+ *     Commands               Pools
+ *     Children               Namespaces that exist
+ *     Control                Joining namespaces
+ *     Terminals              Published cells
+ *                            What the host allows
  *                            Test programs
  *
  * The rules below hold for every function.
@@ -198,6 +199,12 @@ typedef struct seclude_transfer seclude_transfer;
 
 /** What was copied. */
 typedef struct seclude_copied seclude_copied;
+
+/**
+ * The files that a command has left, as `seclude_command_collect` asked for them. It never
+ * changes.
+ */
+typedef struct seclude_collected seclude_collected;
 
 /**
  * A source of the system calls that a filter leaves to the caller. A thread that makes such a call
@@ -1678,8 +1685,9 @@ int seclude_child_take_terminal(seclude_child *child);
  * Waits until the command has ended, and writes to `*outcome` how it ended.
  *
  * Returns 0 if the command ended, however it did. When this returns, nothing of the sandbox is
- * left. Another call gives the same result. A standard input that is a pipe and was not taken is
- * closed first, so that a command that reads it to its end can end.
+ * left, except for files that are to be collected. Another call gives the same result. A standard
+ * input that is a pipe and was not taken is closed first, so that a command that reads it to its
+ * end can end.
  *
  * `size` is the size of `*outcome` in bytes. `outcome` may be NULL. While the call blocks, no
  * other thread may use the child. To kill it from another thread, wait on `seclude_child_pidfd`
@@ -2394,6 +2402,151 @@ SECLUDE_WARN_UNUSED
 int seclude_child_copy_in(const seclude_child *child, const char *from, const char *inside,
                           const seclude_transfer *transfer, seclude_copied *copied, size_t size,
                           seclude_error **err);
+
+/* ================================================================================================
+ * Files that a command leaves: seclude_collected
+ *
+ * The files that a command has left, as `seclude_command_collect` asked for them. It never
+ * changes.
+ *
+ * After an error (`seclude_collected_error`) there are no files, so that no part is taken for the
+ * whole. For an index past the end, the functions return NULL or 0.
+ * ============================================================================================= */
+
+/**
+ * Collects the files that match `pattern` when the command has ended. Can be called up to 64
+ * times.
+ *
+ * `seclude_output_files` has the files. After `seclude_command_spawn`, `seclude_child_collect`
+ * returns them. `seclude_command_run` collects nothing: with a pattern it is an error. A pattern
+ * that matches nothing is no error.
+ *
+ * A pattern is absolute, or relative to the working directory. In each of its names `*`, `?` and
+ * `[...]` have the meaning of glob(7): they match no slash, and no dot at the beginning of a name.
+ * A backslash makes the next character plain. A directory that matches is collected with all it
+ * contains. No symbolic link is followed, not even in the working directory.
+ *
+ * A privileged caller reads with the rights of the sandbox's user. In a sandbox of its own or of a
+ * pool, every process has ended before the files are read. In a cell, and in a pool that uses its
+ * sandboxes again, other processes may change the files meanwhile.
+ *
+ * The sandbox's files stay in memory until they have been collected or the child has been freed.
+ * In a pool that uses its sandboxes again, the command keeps its place until then.
+ *
+ * A pattern that is empty, has more than 4096 bytes or 64 names, contains `..` or `**`, ends in a
+ * slash, or has a `[` without its `]`, is an error at the start.
+ */
+void seclude_command_collect(seclude_command *command, const char *pattern);
+
+/**
+ * Bounds what is collected. The default is 64 MiB in 1000 files and directories, with
+ * `seclude_transfer_skip_special`.
+ *
+ * If a bound is exceeded, nothing is collected, and `seclude_collected_error` says so. The bound
+ * on entries also limits how many names a pattern may match on its way.
+ */
+void seclude_command_collect_within(seclude_command *command, const seclude_transfer *transfer);
+
+/**
+ * Writes the collected files below a directory of the caller's, in place of memory. It must be
+ * empty when the command starts and when it ends, or not exist, and is made if it does not.
+ *
+ * Each file has its path below the directory: that of the pattern, without a slash at the
+ * beginning. All patterns must be absolute, or all relative. The copies have the properties of
+ * `seclude_transfer_copy`, and the directories that lead to them have mode 755. If the calling
+ * process is killed meanwhile, the directory may hold a part of the files.
+ */
+void seclude_command_collect_into(seclude_command *command, const char *directory);
+
+/**
+ * Collects the files that the command was to leave, once it has ended and been waited for. They
+ * can be collected once.
+ *
+ * Returns 0 also if they could not be collected: see `seclude_collected_error`. Fails with
+ * `SECLUDE_EINVAL` if the command has asked for no files, has not been waited for, or if its files
+ * have been collected, as by `seclude_child_wait_with_output`.
+ *
+ * `*collected` is owned: free it with `seclude_collected_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_collect(seclude_child *child, seclude_collected **collected, seclude_error **err);
+
+/**
+ * Collects the files below `directory`, whatever the command was to do with them. The rules for
+ * the directory are those of `seclude_command_collect_into`. Otherwise like
+ * `seclude_child_collect`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_collect_to(seclude_child *child, const char *directory,
+                             seclude_collected **collected, seclude_error **err);
+
+/** Frees what was collected. NULL is a no-op. What `seclude_output_files` returns is not freed. */
+void seclude_collected_free(seclude_collected *collected);
+
+/**
+ * Returns why the files could not be collected, or NULL if they were. Also NULL for NULL.
+ * Borrowed: valid until the object is freed.
+ *
+ * `SECLUDE_EINVAL` if a bound is exceeded, `SECLUDE_EIO` if a file cannot be read or written.
+ */
+const seclude_error *seclude_collected_error(const seclude_collected *collected);
+
+/**
+ * Returns the number of files in memory. 0 if they have been written to a directory, and for
+ * NULL.
+ */
+size_t seclude_collected_count(const seclude_collected *collected);
+
+/**
+ * Returns the path of a file: absolute if the pattern is, else relative to the command's working
+ * directory. The files are in byte order of their paths, name by name. Borrowed: valid until the
+ * object is freed.
+ */
+const char *seclude_collected_path(const seclude_collected *collected, size_t index);
+
+/**
+ * Returns what a file contains, with a NUL after the last byte.
+ *
+ * `*length` receives the number of bytes, and 0 past the end. `length` may be NULL. Borrowed:
+ * valid until the object is freed.
+ */
+const char *seclude_collected_contents(const seclude_collected *collected, size_t index,
+                                       size_t *length);
+
+/** Returns the nine permission bits of a file. */
+uint32_t seclude_collected_permissions(const seclude_collected *collected, size_t index);
+
+/** Returns the index of the file with this path, or `SECLUDE_EINVAL` if there is none. */
+int seclude_collected_find(const seclude_collected *collected, const char *path);
+
+/**
+ * Returns the number of files and directories that match, with all that is in these directories.
+ * 0 for NULL.
+ */
+uint64_t seclude_collected_entries(const seclude_collected *collected);
+
+/** Returns the number of bytes in the files. 0 for NULL. */
+uint64_t seclude_collected_bytes(const seclude_collected *collected);
+
+/**
+ * Returns the path of something that matches and is neither a file nor a directory, from index 0.
+ * NULL past the last. Borrowed: valid until the object is freed.
+ *
+ * A symbolic link that a pattern would lead through is listed too.
+ */
+const char *seclude_collected_skipped(const seclude_collected *collected, size_t index);
+
+/**
+ * Returns a pattern that matched nothing, from index 0. NULL past the last. Borrowed: valid until
+ * the object is freed.
+ */
+const char *seclude_collected_unmatched(const seclude_collected *collected, size_t index);
+
+/**
+ * Returns the files that the command has left. Without `seclude_command_collect` there are none.
+ * NULL for NULL. Borrowed: valid until the output is freed.
+ */
+const seclude_collected *seclude_output_files(const seclude_output *output);
 
 /* ================================================================================================
  * System calls that the caller decides

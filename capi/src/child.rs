@@ -161,8 +161,9 @@ fn take_stream(child: *mut seclude_child, pipe: impl FnOnce(&mut Child) -> Optio
 /// Waits until the command has ended, and writes to `*outcome` how it ended.
 ///
 /// Returns 0 if the command ended, however it did. When this returns, nothing of the sandbox is
-/// left. Another call gives the same result. A standard input that is a pipe and was not taken is
-/// closed first, so that a command that reads it to its end can end.
+/// left, except for files that are to be collected. Another call gives the same result. A standard
+/// input that is a pipe and was not taken is closed first, so that a command that reads it to its
+/// end can end.
 ///
 /// `size` is the size of `*outcome` in bytes. `outcome` may be NULL. While the call blocks, no
 /// other thread may use the child. To kill it from another thread, wait on `seclude_child_pidfd`

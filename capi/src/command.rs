@@ -33,7 +33,7 @@ pub const SECLUDE_STDIO_PTY: c_int = -1004;
 /// `seclude_sandbox_command` makes one. It can be started many times. A mistake in a setter sticks
 /// to the command. Starting it reports the first mistake, that of the sandbox before its own.
 pub struct seclude_command {
-    command: Command,
+    pub(crate) command: Command,
     sticky: Option<seclude_error>,
 }
 

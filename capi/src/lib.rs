@@ -15,6 +15,7 @@ mod boundary;
 // Public, because otherwise the compiler reports what only C uses as unused.
 pub mod cell;
 pub mod child;
+pub mod collected;
 pub mod command;
 pub mod control;
 pub mod doctor;

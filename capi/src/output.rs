@@ -1,6 +1,7 @@
 //! `seclude_output`: what a finished command wrote, and how it ended.
 
 use crate::boundary::{Answer, free, query, write, write_sized};
+use crate::collected::seclude_collected;
 use crate::outcome::seclude_outcome;
 use crate::text::seclude_text;
 use seclude_core::Output;
@@ -11,15 +12,17 @@ pub struct seclude_output {
     outcome: seclude_outcome,
     stdout: seclude_text,
     stderr: seclude_text,
+    pub(crate) files: seclude_collected,
 }
 
 impl seclude_output {
     pub(crate) fn new(output: Output) -> Answer<seclude_output> {
-        let Output { outcome, stdout, stderr } = output;
+        let Output { outcome, stdout, stderr, files } = output;
         Ok(seclude_output {
             outcome: seclude_outcome::new(&outcome)?,
             stdout: seclude_text::new(stdout),
             stderr: seclude_text::new(stderr),
+            files: seclude_collected::new(files),
         })
     }
 }

@@ -23,6 +23,11 @@ impl seclude_text {
         self.bytes.as_ptr().cast()
     }
 
+    /// Without the NUL at the end.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length()]
+    }
+
     pub(crate) fn length(&self) -> usize {
         self.bytes.len() - 1
     }

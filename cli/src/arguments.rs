@@ -117,6 +117,46 @@ fn run(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Write the outcome as JSON to this file"),
         )
+        .arg(
+            Arg::new("collect")
+                .long("collect")
+                .value_name("PATTERN")
+                .value_parser(value_parser!(OsString))
+                .action(ArgAction::Append)
+                .help("Collect the files that match this when the program has ended")
+                .long_help(
+                    "Collect the files that match this when the program has ended. It is absolute, \
+                    or relative to the working directory; *, ? and [...] match within one name. A \
+                    directory that matches is collected with all it contains. No link is followed",
+                ),
+        )
+        .arg(
+            Arg::new("collect-into")
+                .long("collect-into")
+                .value_name("DIRECTORY")
+                .value_parser(value_parser!(PathBuf))
+                .requires("collect")
+                .help("Write the collected files below this directory, which is empty or new")
+                .long_help(
+                    "Write the collected files below this directory, which is empty or new. \
+                    Without it, --json prints what they contain",
+                ),
+        )
+        .arg(
+            Arg::new("collect-bytes")
+                .long("collect-bytes")
+                .value_name("SIZE")
+                .requires("collect")
+                .help("The most bytes to collect; 64M if not given"),
+        )
+        .arg(
+            Arg::new("collect-entries")
+                .long("collect-entries")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u64))
+                .requires("collect")
+                .help("The most files and directories to collect; 1000 if not given"),
+        )
         .arg(flag("quiet").short('q').help("Do not say which limit stopped the program"))
 }
 
@@ -200,7 +240,7 @@ fn batch(command: Command) -> Command {
         .long_about(
             "Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON: \
             {\"args\": [\"cc\", \"-xc\", \"-\"], \"input\": \"...\"}, and \"cwd\", \"env\", \"arg0\", \
-            \"wall_time\", \"memory\", \"cpu_time\", \"pids\" and \"id\" if wanted. Each line is \
+            \"wall_time\", \"memory\", \"cpu_time\", \"pids\", \"collect\" and \"id\" if wanted. Each line is \
             answered by a line of JSON, in the same order, with how the job ended, what it \
             wrote and what it used, or with the error that kept it from running",
         )

@@ -1,7 +1,8 @@
 //! Outcomes and what a program wrote, as JSON and in words.
 
+use crate::policy::path_value;
 use crate::status::{Failure, Result};
-use seclude::{Ended, Outcome, Output};
+use seclude::{Collected, Ended, Outcome, Output};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,37 @@ pub fn object_of(output: &Output) -> Map<String, Value> {
     let mut told = object(&output.outcome);
     told.insert("stdout".into(), text(&output.stdout));
     told.insert("stderr".into(), text(&output.stderr));
+    // If it was asked for anything, this says what has matched, or that nothing has.
+    if output.files != Collected::default() {
+        told.insert("collected".into(), object_of_files(&output.files));
+    }
     told
+}
+
+/// The files that the program has left.
+fn object_of_files(collected: &Collected) -> Value {
+    let files: Vec<Value> = collected
+        .files
+        .iter()
+        .map(|file| {
+            json!({
+                "path": path_value(file.path.as_os_str()),
+                "contents": text(&file.contents),
+                "permissions": file.permissions,
+            })
+        })
+        .collect();
+    let skipped: Vec<Value> =
+        collected.skipped.iter().map(|path| path_value(path.as_os_str())).collect();
+    let unmatched: Vec<Value> = collected.unmatched.iter().map(|text| path_value(text)).collect();
+    json!({
+        "files": files,
+        "entries": collected.entries,
+        "bytes": collected.bytes,
+        "skipped": skipped,
+        "unmatched": unmatched,
+        "error": collected.error.as_ref().map(details),
+    })
 }
 
 /// Writes the outcome to a file.
@@ -36,7 +67,7 @@ pub fn write(outcome: &Outcome, path: &Path) -> Result<()> {
 
 /// Text, or `{"base64": ...}` for bytes that are not UTF-8.
 fn text(bytes: &[u8]) -> Value {
-    crate::policy::path_value(std::os::unix::ffi::OsStrExt::from_bytes(bytes))
+    path_value(std::os::unix::ffi::OsStrExt::from_bytes(bytes))
 }
 
 /// JSON in ASCII.
@@ -67,15 +98,18 @@ pub fn error(error: &seclude::Error) -> String {
 
 /// An error as an object.
 pub fn object_of_error(error: &seclude::Error) -> Map<String, Value> {
-    let told = json!({
+    Map::from_iter([("error".to_owned(), details(error))])
+}
+
+fn details(error: &seclude::Error) -> Value {
+    json!({
         "message": error.to_string(),
         "kind": error.kind().name(),
         "step": error.step(),
         "errno": error.raw_os_error(),
-        "path": error.path().map(|path| crate::policy::path_value(path.as_os_str())),
+        "path": error.path().map(|path| path_value(path.as_os_str())),
         "hint": error.remedy(),
-    });
-    Map::from_iter([("error".to_owned(), told)])
+    })
 }
 
 #[cfg(test)]

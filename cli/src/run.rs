@@ -3,7 +3,7 @@
 use crate::status::{self, Failure, Result};
 use crate::{policy, report, session, shown, signals};
 use clap::ArgMatches;
-use seclude::{Command, Sandbox, Stdio, WindowSize};
+use seclude::{Collected, Command, Outcome, Sandbox, Stdio, Transfer, WindowSize};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, stdin, stdout};
@@ -25,6 +25,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
         command
     })?;
     denied?;
+    collect_files(matches, &mut command)?;
     let has_terminal = match matches.get_one::<String>("tty").map(String::as_str) {
         Some("always") => true,
         Some("never") => false,
@@ -42,14 +43,56 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
         Err(failure) if test && failure.is_denied() => return Err(failure.skipped()),
         ended => ended?,
     };
-    let Some(outcome) = outcome else { return Ok(status::usage()) };
+    let Some((outcome, files)) = outcome else { return Ok(status::usage()) };
     if let Some(path) = matches.get_one::<PathBuf>("report") {
         report::write(&outcome, path)?;
     }
     if report::is_worth_saying(&outcome) && !matches.get_flag("quiet") {
         shown::say(&outcome.to_string());
     }
+    if !matches.get_flag("json") && !matches.get_flag("quiet") {
+        say_what_is_missing(&files);
+    }
+    files.error.map_or(Ok(()), Err)?;
     Ok(ExitCode::from(status::of(&outcome)))
+}
+
+fn say_what_is_missing(files: &Collected) {
+    for pattern in &files.unmatched {
+        shown::say(&format!("--collect {}: nothing matches", pattern.display()));
+    }
+    for path in &files.skipped {
+        let path = path.display();
+        shown::say(&format!("{path}: left out, because it is neither a file nor a directory"));
+    }
+}
+
+/// Has the command leave the files that the options name.
+fn collect_files(matches: &ArgMatches, command: &mut Command) -> Result<()> {
+    let Some(patterns) = matches.get_many::<OsString>("collect") else { return Ok(()) };
+    for pattern in patterns {
+        command.collect(pattern);
+    }
+    match matches.get_one::<PathBuf>("collect-into") {
+        Some(directory) => {
+            command.collect_into(directory);
+        }
+        None if matches.get_flag("json") => {}
+        None => {
+            return Err(Failure::new(
+                "--collect: where to is not said; hint: --collect-into DIRECTORY, or --json",
+            ));
+        }
+    }
+    let (mut bytes, mut entries) = (64 << 20, 1000);
+    if let Some(text) = matches.get_one::<String>("collect-bytes") {
+        bytes = seclude::size_of_text("--collect-bytes", text)?;
+    }
+    if let Some(number) = matches.get_one::<u64>("collect-entries") {
+        entries = *number;
+    }
+    command.collect_within(Transfer::new().max_bytes(bytes).max_entries(entries).skip_special());
+    Ok(())
 }
 
 /// `seclude shell`.
@@ -57,7 +100,7 @@ pub fn shell(matches: &ArgMatches) -> Result<ExitCode> {
     let sandbox = policy::sandbox(matches, Sandbox::new())?;
     let mut command = command(matches, |program| sandbox.command(program))?;
     use_terminal(&mut command)?;
-    let outcome = session::run(&mut command)?;
+    let (outcome, _) = session::run(&mut command)?;
     if report::is_worth_saying(&outcome) {
         shown::say(&outcome.to_string());
     }
@@ -65,11 +108,11 @@ pub fn shell(matches: &ArgMatches) -> Result<ExitCode> {
 }
 
 /// Runs the command, and prints its outcome and output as one JSON object, or the error.
-fn collect(command: &mut Command) -> Result<Option<seclude::Outcome>> {
+fn collect(command: &mut Command) -> Result<Option<(Outcome, Collected)>> {
     match command.output() {
         Ok(output) => {
             shown::print_line(&report::whole(&output))?;
-            Ok(Some(output.outcome))
+            Ok(Some((output.outcome, output.files)))
         }
         Err(error) => {
             shown::print_line(&report::error(&error))?;

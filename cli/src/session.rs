@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use seclude::{Child, Command, Ended, Outcome};
+use seclude::{Child, Collected, Command, Ended, Outcome};
 use std::fs;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -22,15 +22,15 @@ use std::time::{Duration, Instant};
 /// How long to wait for the program to stop after Ctrl-Z.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Runs the command to its end.
-pub fn run(command: &mut Command) -> Result<Outcome> {
+/// Runs the command to its end, and collects the files that it was to leave.
+pub fn run(command: &mut Command) -> Result<(Outcome, Collected)> {
     // They are blocked before the program can end.
     let signals = signals::listen()?;
     attend(command.spawn()?, &signals)
 }
 
-/// Waits for the end of a command that has been started.
-pub fn attend(mut child: Child, signals: &SignalFd) -> Result<Outcome> {
+/// Waits for the end of a command that has been started, and collects its files.
+pub fn attend(mut child: Child, signals: &SignalFd) -> Result<(Outcome, Collected)> {
     let mut relay = child.terminal.take().map(Relay::new).transpose()?;
     let mut sent = None;
     let outcome = loop {
@@ -64,12 +64,13 @@ pub fn attend(mut child: Child, signals: &SignalFd) -> Result<Outcome> {
     if let Some(mut relay) = relay {
         relay.drain()?;
     }
+    let files = if child.has_files() { child.collect()? } else { Collected::default() };
     if let (Ended::Signaled(number), Some(signal)) = (outcome.ended, sent)
         && number == signal as i32
     {
         signals::die_by(signal);
     }
-    Ok(outcome)
+    Ok((outcome, files))
 }
 
 /// What has become ready.

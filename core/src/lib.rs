@@ -134,6 +134,7 @@ pub use policy::spec::{size_of_text, time_of_text};
 pub use policy::{Capability, Clock, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource};
 pub use run::alive::Freezer;
 pub use run::child::Child;
+pub use run::collect::{Collected, CollectedFile};
 pub use run::command::{Command, Output, Stdio};
 pub use run::interaction::Interaction;
 pub use run::sandbox::Sandbox;

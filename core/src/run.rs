@@ -9,6 +9,7 @@
 pub mod alive;
 pub mod capture;
 pub mod child;
+pub mod collect;
 pub mod command;
 pub mod current_usage;
 pub mod ending;

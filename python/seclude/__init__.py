@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from . import subprocess as subprocess
     from ._seclude import __version__
     from .cell import Cell
+    from .collected import Collected
     from .command import PTY
     from .denial import Denial
     from .errors import (
@@ -90,6 +91,7 @@ __all__ = [
     "CalledProcessError",
     "Cell",
     "Check",
+    "Collected",
     "Command",
     "CompletedRun",
     "Copied",
@@ -175,6 +177,7 @@ _HOMES = {
     "subprocess": "DEVNULL PIPE STDOUT",
     "._seclude": "__version__",
     ".cell": "Cell",
+    ".collected": "Collected",
     ".command": "PTY",
     ".denial": "Denial",
     ".errors": (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
-from .errors import SetupError
+from .errors import SecludeError, SetupError
 from .vocabulary import (
     EndedName,
     Freezer,
@@ -106,6 +106,15 @@ class _Statistics(TypedDict):
     hand_out_p99: float
     make_p50: float
     make_p99: float
+
+@type_check_only
+class _Collected(TypedDict):
+    files: list[tuple[bytes, bytes, int]]
+    entries: int
+    bytes: int
+    skipped: list[bytes]
+    unmatched: list[bytes]
+    error: SecludeError | None
 
 _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
@@ -265,6 +274,12 @@ class Child:
     def take_terminal(self) -> int | None: ...
     def take_listener(self) -> Listener | None:
         """Return the listener of its filter, or None if there is none or it was taken."""
+    def has_files(self) -> bool:
+        """Return whether there are files to collect once the command has ended."""
+    def discard_files(self) -> None:
+        """Give up the files to collect."""
+    def collect(self) -> _Collected:
+        """Collect the files that the command has left."""
     def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
         """Copy a file or tree out of the running sandbox."""
     def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:

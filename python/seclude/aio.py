@@ -1,7 +1,7 @@
 """asyncio subprocesses in a sandbox: `await box.asyncio.create_subprocess_exec(...)`.
 
-The event loop watches the pidfd and the pipes, without a thread or a child watcher. Any loop that
-implements `add_reader` works.
+The event loop watches the pidfd and the pipes, without a child watcher, and starts commands in its
+executor. Any loop that implements `add_reader` works.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import IO, Any, Unpack
 import seclude
 
 from . import command
+from .collected import Collected
 from .errors import SecludeError
 from .exchange import Kept, pending
 from .keywords import refuse_unknown
@@ -304,6 +305,13 @@ class AsyncProcess(Running):
         self._still_there()
         self._process.kill()
         self._watch()
+
+    async def collect(self) -> Collected:
+        """Return the files that the command has left, once it has been waited for.
+
+        A thread of the loop's executor reads them. Otherwise like `Popen.collect`.
+        """
+        return await self._loop.run_in_executor(None, self._process.collect)
 
     def _still_there(self) -> None:
         if self.returncode is not None:

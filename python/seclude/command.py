@@ -25,6 +25,9 @@ from .vocabulary import Parts, Path
 PTY = -4
 """Makes a stream a pseudo-terminal of the command. The sandbox must have `terminals`."""
 
+COLLECT_BYTES = 64 << 20
+COLLECT_ENTRIES = 1000
+
 _STREAMS = ("stdin", "stdout", "stderr")
 
 Text: TypeAlias = Path
@@ -93,6 +96,25 @@ class CommandOptions(TypedDict, total=False):
     """Processor time, in seconds or as text: a share of the sandbox's `cpu_time`."""
     pids: int | None
     """Number of processes and threads: a share of the sandbox's `pids`."""
+    collect: Text | Iterable[Text] | None
+    """Patterns of the files to collect when the command has ended, at most 64.
+
+    Each is absolute, or relative to `cwd`. In its names `*`, `?` and `[...]` match as in glob(7),
+    and a backslash makes the next character plain. A directory that matches is collected with all
+    it contains. No symbolic link is followed, not even in `cwd`.
+    """
+    collect_into: Path | None
+    """A directory of the caller's to write the collected files below, which is empty or new.
+
+    Default: they stay in memory. All patterns must be absolute, or all relative.
+    """
+    collect_bytes: int | str
+    """The most bytes to collect: a number, or text such as "64M", which is the default."""
+    collect_entries: int
+    """The most files and directories to collect. Default: 1000.
+
+    It also limits how many names a pattern may match on its way.
+    """
     window_size: tuple[int, int] | None
     """Initial rows and columns of the terminal if a stream is `PTY`. Default: 24 and 80."""
 
@@ -127,6 +149,8 @@ class Start:
             options["ignore_signals"] = list(options["ignore_signals"])
         if options.get("extra_groups") is not None:
             options["extra_groups"] = list(options["extra_groups"] or ())
+        if options.get("collect") is not None:
+            options["collect"] = patterns(options["collect"])
         self._refused: float | None = None
 
     def attempt(self) -> tuple[_seclude.Child, Ends] | None:
@@ -212,6 +236,10 @@ def prepare(
     memory: int | str | None = None,
     cpu_time: float | str | None = None,
     pids: int | None = None,
+    collect: Text | Iterable[Text] | None = None,
+    collect_into: Path | None = None,
+    collect_bytes: int | str = COLLECT_BYTES,
+    collect_entries: int = COLLECT_ENTRIES,
     window_size: tuple[int, int] | None = None,
 ) -> _seclude.Command:
     """Return a command that can be started once, while `streams` are open."""
@@ -253,6 +281,13 @@ def prepare(
             "memory": None if memory is None else size("memory", memory),
             "cpu_time": seconds("cpu_time", cpu_time),
             "pids": None if pids is None else count("pids", pids, 64),
+            "collect": [encoded("collect", pattern) for pattern in patterns(collect)],
+            "collect_into": None if collect_into is None else encoded("collect_into", collect_into),
+            "collect_bounds": (
+                size("collect_bytes", collect_bytes),
+                count("collect_entries", collect_entries, 64),
+                True,
+            ),
             "window_size": window,
         }
     )
@@ -385,6 +420,19 @@ def _number(stream: int | IO[Any], what: str = "descriptor") -> int:
         hint = f"; hint: open({stream!r}, {'rb' if what == 'stdin' else 'wb'!r})" if named else ""
         raise TypeError(f"{what}: {stream!r} is neither a descriptor nor an open file{hint}")
     return count("descriptor", stream if isinstance(stream, int) else stream.fileno(), 31)
+
+
+def patterns(given: Text | Iterable[Text] | None) -> list[Text]:
+    """Return patterns as a list. A single one may be given by itself."""
+    if given is None:
+        return []
+    if isinstance(given, (str, bytes, os.PathLike)):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(
+            f"collect: {given!r} is no pattern; hint: a list of patterns such as ['out/*.txt']"
+        )
+    return list(given)
 
 
 def words(args: Args) -> list[bytes]:

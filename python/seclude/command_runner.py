@@ -67,6 +67,10 @@ class CommandRunner:
         timeout includes the wait for a free place. If no place was free in time, nothing was
         started and the `outcome` of the exception is None.
 
+        With `collect`, the result's `files` are those that the command has left, by path; with
+        `collect_into` they are written below that directory. The command's outcome stands even if
+        they cannot be collected: see `CompletedRun.files`.
+
         With `check`, raises CalledProcessError unless the command exits with 0.
         """
         if not options.keys() <= POPEN_OPTIONS:
@@ -79,13 +83,16 @@ class CommandRunner:
             except BaseException as error:
                 process.kill()
                 process.wait()
+                # The exception's traceback would keep them, with the process.
+                process._child.discard_files()
                 if isinstance(error, TimeoutExpired):
                     # Report the caller's timeout, not the part that was left after the start.
                     error.timeout, error.outcome = timeout or 0.0, process.outcome
                     error.args = (args, error.timeout)
                 raise
+            collected = process._collected()
         assert process.outcome is not None
-        done = CompletedRun(args, process.outcome, stdout, stderr)
+        done = CompletedRun(args, process.outcome, stdout, stderr, collected)
         if check:
             done.check_returncode()
         return done
@@ -110,7 +117,8 @@ class CommandRunner:
         the program's `argv[0]`. With `restore_signals=False` the command ignores the signals that
         the caller ignores, with `ignore_signals` these. `umask` is 0o022 by default. `user`,
         `group` and `extra_groups` are ids inside, for this command alone. `wall_time` replaces the
-        sandbox's limit, in seconds, for this command.
+        sandbox's limit, in seconds, for this command. `collect` names files for
+        `Popen.collect`, which the sandbox keeps until then, or until the object is dropped.
         """
         refuse_unknown("popen", options, POPEN_OPTIONS)
         return _Popen(self, args, **options)

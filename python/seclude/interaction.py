@@ -137,6 +137,7 @@ class Interaction:
                     process.kill()
                 for process in processes:
                     process.wait()
+                    process._child.discard_files()
                 if isinstance(error, TimeoutExpired):
                     raise TimeoutExpired(
                         [one.args for one in self.commands], timeout or 0.0
@@ -145,7 +146,9 @@ class Interaction:
         results = []
         for process in processes:
             assert process.outcome is not None
-            results.append(CompletedRun(process.args, process.outcome, *process._read()))
+            results.append(
+                CompletedRun(process.args, process.outcome, *process._read(), process._collected())
+            )
         return results
 
 

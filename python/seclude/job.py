@@ -9,14 +9,26 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from subprocess import DEVNULL
 from typing import Any, Self
 
 import seclude
 
-from .command import Args, Text, count, encoded, seconds, size, variables, words
+from .command import (
+    COLLECT_BYTES,
+    COLLECT_ENTRIES,
+    Args,
+    Text,
+    count,
+    encoded,
+    patterns,
+    seconds,
+    size,
+    variables,
+    words,
+)
 from .errors import PolicyError
 from .keywords import KnownKeywords
 from .policy import _text
@@ -27,8 +39,8 @@ class Job(KnownKeywords):
     r"""A command as a value: immutable, comparable, picklable, and writable as a line of JSON.
 
     `args` is the program and its arguments, or the program alone. `input` is written to its stdin:
-    bytes, or text, encoded as UTF-8. `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time` and
-    `pids` are those of `Popen`.
+    bytes, or text, encoded as UTF-8. `cwd`, `env`, `arg0`, `wall_time`, `memory`, `cpu_time`,
+    `pids`, `collect`, `collect_bytes` and `collect_entries` are those of `Popen`.
 
     The constructor normalizes its arguments, so that jobs that do the same are equal: words become
     text (as by `os.fsdecode`) and the input becomes bytes.
@@ -55,6 +67,12 @@ class Job(KnownKeywords):
     """Seconds of processor time that the job may use of the policy's `cpu_time`."""
     pids: int | None
     """Processes and threads that the job may have of the policy's `pids`."""
+    collect: tuple[str, ...]
+    """Patterns of the files to collect when the job has ended, as for `run`."""
+    collect_bytes: int
+    """The most bytes to collect. Default: 64 MiB."""
+    collect_entries: int
+    """The most files and directories to collect. Default: 1000."""
 
     def __init__(
         self,
@@ -68,6 +86,9 @@ class Job(KnownKeywords):
         memory: int | str | None = None,
         cpu_time: float | str | None = None,
         pids: int | None = None,
+        collect: Text | Iterable[Text] | None = None,
+        collect_bytes: int | str = COLLECT_BYTES,
+        collect_entries: int = COLLECT_ENTRIES,
     ) -> None:
         given: dict[str, Any] = {
             "args": tuple(os.fsdecode(word) for word in words(args)),
@@ -81,6 +102,9 @@ class Job(KnownKeywords):
             "memory": None if memory is None else size("memory", memory),
             "cpu_time": seconds("cpu_time", cpu_time),
             "pids": None if pids is None else count("pids", pids, 64),
+            "collect": tuple(_same("collect", pattern) for pattern in patterns(collect)),
+            "collect_bytes": size("collect_bytes", collect_bytes),
+            "collect_entries": count("collect_entries", collect_entries, 64),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -97,6 +121,9 @@ class Job(KnownKeywords):
             "memory": self.memory,
             "cpu_time": self.cpu_time,
             "pids": self.pids,
+            "collect": self.collect,
+            "collect_bytes": self.collect_bytes,
+            "collect_entries": self.collect_entries,
         }
         if not self.input:
             options["stdin"] = DEVNULL
@@ -124,6 +151,13 @@ class Job(KnownKeywords):
             if (value := getattr(self, name)) is not None
         }
         record |= {name: value for name in _LIMITS if (value := getattr(self, name)) is not None}
+        if self.collect:
+            record["collect"] = [_text(pattern) for pattern in self.collect]
+        record |= {
+            name: value
+            for name, usual in _BOUNDS.items()
+            if (value := getattr(self, name)) != usual
+        }
         return json.dumps(record)
 
     @classmethod
@@ -210,6 +244,7 @@ _LIMITS: dict[str, Any] = {
     "cpu_time": _seconds,
     "pids": _number,
 }
+_BOUNDS = {"collect_bytes": COLLECT_BYTES, "collect_entries": COLLECT_ENTRIES}
 _READERS: dict[str, Any] = {
     "args": _words,
     "input": _word,
@@ -217,6 +252,9 @@ _READERS: dict[str, Any] = {
     "env": _environment,
     "arg0": _word,
     **_LIMITS,
+    "collect": _words,
+    "collect_bytes": _size,
+    "collect_entries": _number,
 }
 _KEYS = tuple(named.name for named in fields(Job))
 

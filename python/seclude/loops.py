@@ -14,6 +14,7 @@ from typing import Any, Self, Unpack
 import seclude
 
 from . import command
+from .collected import Collected
 from .command_runner import POPEN_OPTIONS, RUN_OPTIONS, add_pipes
 from .exchange import Serving
 from .keywords import refuse_unknown
@@ -61,8 +62,9 @@ class Runner:
             except BaseException:
                 process.kill()
                 raise
+            collected = await process.collect() if process._process._child.has_files() else None
         assert process.outcome is not None
-        done = CompletedRun(args, process.outcome, stdout, stderr)
+        done = CompletedRun(args, process.outcome, stdout, stderr, collected)
         if check:
             done.check_returncode()
         return done
@@ -114,6 +116,25 @@ class AsyncPopen(Running):
         self.stdout, self.stderr = (
             None if pipe is None else ReceiveStream(pipe, end) for pipe in pipes[1:]
         )
+
+    async def collect(self) -> Collected:
+        """Return the files that the command has left, once it has been waited for.
+
+        A thread of the loop's reads them. Otherwise like `Popen.collect`.
+        """
+        found: list[Collected] = []
+        errors: list[Exception] = []
+
+        def collect() -> None:
+            try:
+                found.append(self._process.collect())
+            except Exception as error:
+                errors.append(error)
+
+        await running().in_thread(collect)
+        for error in errors:
+            raise error
+        return found[0]
 
     def fileno(self) -> int:
         """Return the pidfd, borrowed, which is readable once the command has ended."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import seclude
 
+from .collected import Collected
 from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
@@ -273,14 +274,31 @@ class CompletedRun:
     """The result of `run`: `subprocess.CompletedProcess` with an outcome.
 
     It is comparable, hashable and picklable. `stdout` and `stderr` are bytes, or text in text mode,
-    or None if they were not captured.
+    or None if they were not captured. `collected` has the files that the command has left, or is
+    None if it was run without `collect`.
     """
 
-    __slots__ = ("args", "outcome", "returncode", "stderr", "stdout")
+    __slots__ = ("args", "collected", "outcome", "returncode", "stderr", "stdout")
 
-    def __init__(self, args: Any, outcome: Outcome, stdout: Any = None, stderr: Any = None) -> None:
+    def __init__(
+        self,
+        args: Any,
+        outcome: Outcome,
+        stdout: Any = None,
+        stderr: Any = None,
+        collected: Collected | None = None,
+    ) -> None:
         self.args, self.outcome, self.stdout, self.stderr = args, outcome, stdout, stderr
         self.returncode = outcome.returncode
+        self.collected = collected
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What each file contains that the command has left, by its path inside.
+
+        Raises the error of collecting them, if there was one: `collected.error`.
+        """
+        return {} if self.collected is None else self.collected.files
 
     def check_returncode(self) -> None:
         """Raise CalledProcessError if the command did not exit with 0."""
@@ -292,7 +310,9 @@ class CompletedRun:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CompletedRun):
             return NotImplemented
-        mine, others = ((run.args, run.outcome, run.stdout, run.stderr) for run in (self, other))
+        mine, others = (
+            (run.args, run.outcome, run.stdout, run.stderr, run.collected) for run in (self, other)
+        )
         return mine == others
 
     def __hash__(self) -> int:
@@ -306,7 +326,7 @@ class CompletedRun:
         ]
         parts += [
             f"{name}={getattr(self, name)!r}"
-            for name in ("stdout", "stderr")
+            for name in ("stdout", "stderr", "collected")
             if getattr(self, name) is not None
         ]
         return f"CompletedRun({', '.join(parts)})"

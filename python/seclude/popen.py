@@ -20,6 +20,7 @@ from weakref import WeakMethod
 import seclude
 
 from . import _seclude, command, log
+from .collected import Collected
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
@@ -180,7 +181,8 @@ class Popen:
         """Wait for the command to end and return the return code.
 
         `timeout` is in seconds; None and infinity mean no timeout. When this returns, nothing of
-        the sandbox is left. Raises TimeoutExpired after the timeout; the command keeps running.
+        the sandbox is left, except for files to `collect`. Raises TimeoutExpired after the timeout;
+        the command keeps running.
 
         A command that fills a pipe which nobody reads never ends; use `communicate` to read.
         """
@@ -397,6 +399,20 @@ class Popen:
         return Copied._from_native(
             self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
         )
+
+    def collect(self) -> Collected:
+        """Return the files that the command has left, once it has ended and been waited for.
+
+        They can be collected once. What fails then is the result's `error`.
+
+        Raises PolicyError if the command was started without `collect`, has not been waited for, or
+        if its files have been collected.
+        """
+        return Collected._from_native(self._child.collect())
+
+    def _collected(self) -> Collected | None:
+        """Return the files that the command has left, or None if it was not asked for any."""
+        return self.collect() if self._child.has_files() else None
 
     def freeze(self) -> Freezer:
         """Stop everything inside and return the mechanism: a cgroup's freezer, or SIGSTOP to each.

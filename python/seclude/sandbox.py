@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from inspect import Signature
 
 
+LEARN_OPTIONS = frozenset(
+    name for name in CommandOptions.__optional_keys__ if not name.startswith("collect")
+)
+
+
 class _Keywords:
     """The signature of `Sandbox`: the keys of a policy as keywords, built on first access."""
 
@@ -180,7 +185,7 @@ class Sandbox(CommandRunner):
         """Run a command to its end and record its system calls and the paths that it names.
 
         stdin is empty. stdout and stderr are collected unless redirected. `options` are those of
-        `popen`, without those for text.
+        `popen`, without those for text and for files to collect.
 
         The sandbox's filter still applies, but the caller enforces it instead of the kernel. Every
         call waits for the caller, so the run takes many times as long, and Ctrl-C has no effect
@@ -188,7 +193,7 @@ class Sandbox(CommandRunner):
         """
         from .seccomp import Learned
 
-        refuse_unknown("learn", options, CommandOptions.__optional_keys__)
+        refuse_unknown("learn", options, LEARN_OPTIONS)
         with Streams() as streams:
             try:
                 known = prepare(self._core, args, streams, **options).learn()

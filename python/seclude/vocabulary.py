@@ -150,6 +150,9 @@ class Parts(TypedDict):
     memory: int | None
     cpu_time: float | None
     pids: int | None
+    collect: Sequence[bytes]
+    collect_into: bytes | None
+    collect_bounds: tuple[int, int, bool]
     window_size: tuple[int, int] | None
 
 

@@ -1,5 +1,6 @@
 //! A running command: its state, and the ways to end it.
 
+use crate::collected::{Left, left};
 use crate::error::{raise, refuse};
 use crate::listener::Listener;
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
@@ -137,6 +138,25 @@ impl Child {
             Ok(child.copy_in(path(&source), path(&inside), &transfer(bounds)))
         })?;
         done(py, result)
+    }
+
+    /// Whether there are files to collect once the command has ended.
+    fn has_files(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, "collect", |child| Ok(child.has_files()))
+    }
+
+    /// Gives up the files to collect.
+    fn discard_files(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, "collect", |child| {
+            child.discard_files();
+            Ok(())
+        })
+    }
+
+    /// Collects the files that the command has left.
+    fn collect(&self, py: Python<'_>) -> PyResult<Left> {
+        let collected = self.ask(py, "collect", seclude_core::Child::collect)?;
+        Ok(left(py, collected))
     }
 
     /// Returns how the command ended, or `None` while it runs.

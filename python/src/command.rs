@@ -6,6 +6,7 @@ use crate::error::{raise, refuse};
 use crate::outcome::{Ending, ending};
 use crate::sandbox::Sandbox;
 use crate::time::duration;
+use crate::transfer::{Bounds, transfer};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -63,6 +64,9 @@ pub struct Parts {
     memory: Option<u64>,
     cpu_time: Option<f64>,
     pids: Option<u64>,
+    collect: Vec<PyBackedBytes>,
+    collect_into: Option<PyBackedBytes>,
+    collect_bounds: Bounds,
     window_size: Option<(u16, u16)>,
 }
 
@@ -149,6 +153,13 @@ impl Parts {
         if let Some(number) = self.pids {
             command.pids(number);
         }
+        for pattern in &self.collect {
+            command.collect(text(pattern));
+        }
+        if let Some(directory) = &self.collect_into {
+            command.collect_into(text(directory));
+        }
+        command.collect_within(transfer(self.collect_bounds));
         if let Some((rows, columns)) = self.window_size {
             command.window_size(WindowSize { rows, columns });
         }

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 mod cell;
 mod child;
+mod collected;
 mod command;
 mod descriptor;
 mod doctor;

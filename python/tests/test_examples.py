@@ -64,6 +64,17 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ),
         pytest.param("pool_judge", ["18 of 18 verdicts as expected"], marks=NEEDS_GCC),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
+        (
+            "collect",
+            [
+                "out/count b'3\\n'",
+                "out/sorted b'one\\nthree\\ntwo\\n'",
+                "left out out/link and nothing matched errors/*",
+                "['one', 'three', 'two']",
+                "exited with code 0 but copy big: there are more than 1048576 bytes; hint: raise"
+                " the bound, if that is what it should be",
+            ],
+        ),
         ("tree", ["the innermost process has 3 ids, the last of which is 1"]),
         (
             "policy",

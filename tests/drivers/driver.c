@@ -207,6 +207,8 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
             seclude_command_env(command, value[0], value[1]);
         else if (!strcmp(key, "directory"))
             seclude_command_cwd(command, value[0]);
+        else if (!strcmp(key, "collect"))
+            seclude_command_collect(command, value[0]);
         else if (!strcmp(key, "wall-ms"))
             seclude_command_wall_time(command, strtoull(value[0], NULL, 10));
         else if (!strcmp(key, "share")) {
@@ -223,6 +225,15 @@ static seclude_command *command_of(const seclude_sandbox *sandbox)
             seclude_command_window_size(command, (uint16_t)atoi(value[0]), (uint16_t)atoi(value[1]));
         else if (!strcmp(key, "fd"))
             seclude_command_fd(command, (int)strtol(value[0], NULL, 10), open_file(value[2], !strcmp(value[1], "write")));
+    }
+    const struct line *bounds = find("collect-bounds");
+    if (bounds) {
+        seclude_transfer *transfer = seclude_transfer_new();
+        seclude_transfer_max_bytes(transfer, strtoull(bounds->value[0], NULL, 10));
+        seclude_transfer_max_entries(transfer, strtoull(bounds->value[1], NULL, 10));
+        seclude_transfer_skip_special(transfer);
+        seclude_command_collect_within(command, transfer);
+        seclude_transfer_free(transfer);
     }
     seclude_command_stdin(command, stream_of("stdin", 0));
     seclude_command_stdout(command, stream_of("stdout", 1));
@@ -375,6 +386,8 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
             tell("stdout", data ? data : "", data ? rest : 0);
         data = seclude_output_stderr(output, &rest);
         tell("stderr", data ? data : "", data ? rest : 0);
+        if (find("collect"))
+            tell_collected(seclude_output_files(output));
     }
     seclude_output_free(output);
     return 0;

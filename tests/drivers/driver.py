@@ -87,6 +87,10 @@ def start(job: Job, sandbox: Runs) -> seclude.Popen:
         options |= process_option(name, [int(value) for value in values.split(b",") if value])
     if window := job.one("window"):
         options["window_size"] = int(window[0]), int(window[1])
+    if job.all("collect"):
+        options["collect"] = [pattern for (pattern,) in job.all("collect")]
+    if bounds := job.one("collect-bounds"):
+        options["collect_bytes"], options["collect_entries"] = map(int, bounds)
     program, arguments = job.one("program")[0], [values[0] for values in job.all("arg")]
     if name := job.one("arg0"):
         options["arg0"] = name[0]
@@ -197,7 +201,21 @@ def finish(job: Job, child: seclude.Popen, told: Told) -> None:
     if job.action == "try-wait":
         assert child.poll() == child.wait() == child.returncode, "the answer stays"
     tell_outcome(child.outcome, told)
+    if job.all("collect"):
+        told["collected"] = tell_collected(child.collect())
     told["stdout"], told["stderr"] = first + (stdout or b""), stderr or b""
+
+
+def tell_collected(collected: seclude.Collected) -> bytes:
+    lines = [
+        os.fsencode(path) + f" {collected.permissions[path]:o}: ".encode() + data
+        for path, data in collected.contents.items()
+    ]
+    lines += [b"skipped: " + os.fsencode(path) for path in collected.skipped]
+    lines += [b"unmatched: " + os.fsencode(pattern) for pattern in collected.unmatched]
+    if collected.error is not None:
+        lines.append(f"error: {collected.error.kind}: {collected.error}".encode())
+    return b"".join(line + b"\n" for line in lines)
 
 
 def still_runs(child: seclude.Popen) -> None:

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <seclude.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROTECTIONS 31
@@ -42,6 +43,33 @@ static void tell_error(seclude_error *error)
         tell_text("errno", number);
     }
     seclude_error_free(error);
+}
+
+/* What was collected: each file with its mode and contents, then what is missing, and why. */
+static void tell_collected(const seclude_collected *collected)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    const char *word;
+    for (size_t i = 0; i < seclude_collected_count(collected); i++) {
+        size_t length;
+        const char *data = seclude_collected_contents(collected, i, &length);
+        fprintf(out, "%s %o: ", seclude_collected_path(collected, i),
+                seclude_collected_permissions(collected, i));
+        fwrite(data, 1, length, out);
+        fputc('\n', out);
+    }
+    for (size_t i = 0; (word = seclude_collected_skipped(collected, i)); i++)
+        fprintf(out, "skipped: %s\n", word);
+    for (size_t i = 0; (word = seclude_collected_unmatched(collected, i)); i++)
+        fprintf(out, "unmatched: %s\n", word);
+    const seclude_error *error = seclude_collected_error(collected);
+    if (error)
+        fprintf(out, "error: %s: %s\n", seclude_error_name(error), seclude_error_message(error));
+    fclose(out);
+    tell("collected", text, size);
+    free(text);
 }
 
 /* Every number, times in microseconds, in the order of seclude_outcome. What was not counted is

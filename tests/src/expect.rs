@@ -48,6 +48,9 @@ pub(crate) struct Expect {
     limits: Option<BTreeMap<String, String>>,
     #[serde(default)]
     freezer: Text,
+    /// The files that the driver has collected, as [`Told`] describes them.
+    #[serde(default)]
+    collected: Text,
     /// Bounds on the usage: a figure that the drivers report, or `wall_ms`, `cpu_ms`,
     /// `max_rss_kib`.
     #[serde(default)]
@@ -127,6 +130,7 @@ impl Expect {
             ("stderr", &self.stderr),
             ("processes", &self.processes),
             ("freezer", &self.freezer),
+            ("collected", &self.collected),
         ] {
             wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
         }

@@ -109,6 +109,10 @@ pub struct Job {
     pub process: Vec<(String, Vec<i64>)>,
     /// Rows and columns of its terminal.
     pub window: Option<(u16, u16)>,
+    /// Patterns of the files to collect from it.
+    pub collect: Vec<OsString>,
+    /// The most bytes, and the most files and directories, to collect.
+    pub collect_bounds: Option<(u64, u64)>,
     /// Its standard streams.
     pub streams: [Stream; 3],
     /// Further descriptors: number, file, and whether it is opened for writing.
@@ -158,6 +162,8 @@ impl Default for Job {
             share: Vec::new(),
             process: Vec::new(),
             window: None,
+            collect: Vec::new(),
+            collect_bounds: None,
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
             set: Vec::new(),
@@ -218,6 +224,13 @@ impl Job {
         }
         if let Some((rows, columns)) = self.window {
             line("window", &[rows.to_string().as_bytes(), columns.to_string().as_bytes()]);
+        }
+        for pattern in &self.collect {
+            line("collect", &[&bytes(pattern)]);
+        }
+        if let Some((bytes, entries)) = self.collect_bounds {
+            let (bytes, entries) = (bytes.to_string(), entries.to_string());
+            line("collect-bounds", &[bytes.as_bytes(), entries.as_bytes()]);
         }
         for (key, stream) in STREAMS.iter().zip(&self.streams) {
             match stream {
@@ -297,6 +310,12 @@ impl Job {
                         |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
                     job.window = Some((number(0)?, number(1)?));
                 }
+                "collect" => job.collect.push(system(0)?),
+                "collect-bounds" => {
+                    let number =
+                        |index| word(index)?.parse().map_err(|error| format!("{line}: {error}"));
+                    job.collect_bounds = Some((number(0)?, number(1)?));
+                }
                 "stdin" | "stdout" | "stderr" => {
                     let index = STREAMS.iter().position(|name| *name == key).unwrap_or(0);
                     job.streams[index] = match &*word(0)? {
@@ -334,6 +353,8 @@ impl Job {
 /// - `limits`: `memory=cgroup-v2 pids=…`, in the order of `seclude::Limit`.
 /// - `usage`: `wall_us=… user_us=…` (see the driver). Figures that were not measured are absent.
 /// - `processes` or `freezer`, for some actions.
+/// - `collected`, if there are files to collect: `PATH MODE: CONTENTS` for each file, then
+///   `skipped: PATH`, `unmatched: PATTERN` and `error: KIND: MESSAGE`, each with a newline.
 ///
 /// After an error the keys are `error` (the kind), `step`, `errno`, `path`, `hint` and `message`.
 pub type Told = BTreeMap<String, Vec<u8>>;
@@ -370,6 +391,8 @@ mod tests {
             share: vec![("memory".into(), 1_048_576)],
             process: vec![("umask".into(), vec![0o77]), ("groups".into(), vec![])],
             window: Some((40, 132)),
+            collect: vec!["out/*".into(), "/a b".into()],
+            collect_bounds: Some((1024, 3)),
             streams: [
                 Stream::Piped(b"a\0b".to_vec()),
                 Stream::Terminal(b"\x03".to_vec()),

@@ -72,6 +72,11 @@ pub struct Case {
     process: BTreeMap<String, Numbers>,
     /// Rows and columns of its terminal.
     window: Option<(u16, u16)>,
+    /// Patterns of the files to collect from it.
+    #[serde(default)]
+    collect: Vec<String>,
+    /// The most bytes, and the most files and directories, to collect.
+    collect_bounds: Option<(u64, u64)>,
     stdin: Option<Source>,
     stdout: Option<Source>,
     stderr: Option<Source>,
@@ -368,6 +373,8 @@ impl Case {
             share: self.share.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
             process: self.process.iter().map(|(name, value)| (name.clone(), value.all())).collect(),
             window: self.window,
+            collect: self.collect.iter().map(|text| stage.system(text)).collect(),
+            collect_bounds: self.collect_bounds,
             streams,
             descriptors: self
                 .descriptors

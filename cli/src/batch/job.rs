@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use seclude::{Command, Output, Pool, Stdio};
+use seclude::{Command, Output, Pool, Stdio, Transfer};
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -11,8 +11,20 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-const KEYS: [&str; 9] =
-    ["args", "input", "cwd", "env", "arg0", "wall_time", "memory", "cpu_time", "pids"];
+const KEYS: [&str; 12] = [
+    "args",
+    "input",
+    "cwd",
+    "env",
+    "arg0",
+    "wall_time",
+    "memory",
+    "cpu_time",
+    "pids",
+    "collect",
+    "collect_bytes",
+    "collect_entries",
+];
 
 /// A command as a value.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +39,10 @@ pub struct Job {
     memory: Option<u64>,
     cpu_time: Option<Duration>,
     pids: Option<u64>,
+    /// Patterns of the files to collect, and the most bytes and entries.
+    collect: Vec<OsString>,
+    collect_bytes: Option<u64>,
+    collect_entries: Option<u64>,
 }
 
 /// The `id` in a line, if it has one, and its job or what is wrong with it.
@@ -75,6 +91,13 @@ impl Job {
             ),
             Some(other) => return Err(format!("env: an object was expected, not {}", kind(other))),
         };
+        let collect = match given("collect") {
+            None => Vec::new(),
+            Some(Value::Array(patterns)) => {
+                patterns.iter().map(|one| word("collect", one)).collect::<Result<Vec<_>, _>>()?
+            }
+            Some(pattern) => vec![word("collect", pattern)?],
+        };
         Ok(Job {
             args,
             input: one("input")?.unwrap_or_default().into_vec(),
@@ -85,6 +108,13 @@ impl Job {
             memory: given("memory").map(|value| size("memory", value)).transpose()?,
             cpu_time: given("cpu_time").map(|value| time("cpu_time", value)).transpose()?,
             pids: given("pids").map(|value| number("pids", value)).transpose()?,
+            collect,
+            collect_bytes: given("collect_bytes")
+                .map(|value| size("collect_bytes", value))
+                .transpose()?,
+            collect_entries: given("collect_entries")
+                .map(|value| number("collect_entries", value))
+                .transpose()?,
         })
     }
 
@@ -129,6 +159,13 @@ impl Job {
         if let Some(limit) = self.pids {
             command.pids(limit);
         }
+        for pattern in &self.collect {
+            command.collect(pattern);
+        }
+        let bytes = self.collect_bytes.unwrap_or(64 << 20);
+        let entries = self.collect_entries.unwrap_or(1000);
+        let bounds = Transfer::new().max_bytes(bytes).max_entries(entries).skip_special();
+        command.collect_within(bounds);
     }
 }
 
@@ -193,7 +230,8 @@ mod tests {
     #[test]
     fn a_job_is_read() {
         let text = r#"{"args": ["a", {"base64": "/w=="}], "input": "x", "cwd": null, "pids": 3,
-            "env": {"A": "b"}, "wall_time": "100ms", "memory": "1M", "cpu_time": 1.5, "id": 7}"#;
+            "env": {"A": "b"}, "wall_time": "100ms", "memory": "1M", "cpu_time": 1.5, "id": 7,
+            "collect": ["out/*", {"base64": "/w=="}], "collect_bytes": "1M"}"#;
         let (id, job) = job(text);
         let wanted = Job {
             args: vec!["a".into(), OsString::from_vec(vec![0xff])],
@@ -203,6 +241,8 @@ mod tests {
             memory: Some(1 << 20),
             cpu_time: Some(Duration::from_millis(1500)),
             pids: Some(3),
+            collect: vec!["out/*".into(), OsString::from_vec(vec![0xff])],
+            collect_bytes: Some(1 << 20),
             ..Job::default()
         };
         assert_eq!((id, job), (Some(Value::from(7)), Ok(wanted)));
@@ -220,6 +260,8 @@ mod tests {
             (r#"{"id": "i", "args": "a", "wall_time": -1}"#, "wall_time"),
             (r#"{"id": "i", "args": "a", "memory": "1X"}"#, "memory"),
             (r#"{"id": "i", "args": "a", "pids": 1.5}"#, "1.5"),
+            (r#"{"id": "i", "args": "a", "collect": {"out": 1}}"#, "collect: text"),
+            (r#"{"id": "i", "args": "a", "collect_entries": "1"}"#, "a whole number"),
             (r#"{"id": "i", "args": "a", "input": {"base64": "?"}}"#, "no base64"),
         ] {
             let (id, job) = job(text);

@@ -48,7 +48,7 @@ pub fn run(mut asked: Asked) -> Result<u8> {
     let signals = signals::listen()?;
     let child = start(&sandbox, cell.as_ref(), &asked, &inherited)?;
     drop(inherited);
-    let outcome = session::attend(child, &signals)?;
+    let (outcome, _) = session::attend(child, &signals)?;
     drop(locks);
     let status = match outcome.ended {
         Ended::WardenLost(_) => return Err(Refusal::new(outcome.to_string())),

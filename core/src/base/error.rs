@@ -235,6 +235,8 @@ impl Shortage {
     }
 }
 
+impl Eq for Error {}
+
 impl PartialEq for Error {
     fn eq(&self, other: &Error) -> bool {
         self.0 == other.0

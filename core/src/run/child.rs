@@ -1,5 +1,6 @@
 //! A running command: watched, limited, frozen, waited for, killed.
 
+mod collect;
 mod control;
 mod files;
 mod finish;
@@ -15,6 +16,7 @@ use crate::policy::Limits;
 use crate::policy::outcome::{Ended, Enforced, Outcome, Usage};
 use crate::run::alive::Alive;
 use crate::run::capture;
+use crate::run::collect::held::HeldFiles;
 use crate::run::command::{Command, Output, Stream};
 use crate::run::ground::Lease;
 use crate::run::start::Prepared;
@@ -58,8 +60,11 @@ pub struct Child {
     /// The bound that the command exceeded by writing more than the caller collects.
     overflow: Option<u64>,
     alive: Arc<Alive>,
-    /// Present until the command has ended, if the sandbox is a pool's.
+    /// Present until the command has ended, if the sandbox is a pool's. Until its files have been
+    /// collected, if the next command would find them.
     lease: Option<Box<dyn Lease>>,
+    /// Present until the files have been collected, if that was asked for.
+    files: Option<HeldFiles>,
     tenancy: Tenancy,
     enforced: Enforced,
     listener: Option<Listener>,
@@ -76,6 +81,7 @@ pub(crate) struct StartedChild {
     pub streams: Streams,
     pub alive: Arc<Alive>,
     pub lease: Option<Box<dyn Lease>>,
+    pub files: Option<HeldFiles>,
     pub tenancy: Tenancy,
     pub pidfd: OwnedFd,
     /// 0 if the caller's `/proc` does not tell.
@@ -106,10 +112,11 @@ impl Child {
         others: Stream,
         deadline: Option<Instant>,
     ) -> Result<Option<Child>> {
-        let place = || command.ground.place(&command.sandbox, command.refused_since, deadline);
-        let Some(prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
+        let place = || command.ground.place(command, deadline);
+        let Some(mut prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
             return Ok(None);
         };
+        prepared.hold_files()?;
         prepared.run()?;
         prepared.started().map(Some)
     }
@@ -135,6 +142,7 @@ impl Child {
             overflow: None,
             alive: started.alive,
             lease: started.lease,
+            files: started.files,
             tenancy: started.tenancy,
             enforced: started.enforced,
             listener: started.listener,
@@ -191,7 +199,8 @@ impl Child {
     /// Waits for the command's end.
     ///
     /// If the standard input is piped, it is closed first, so that a command that reads until
-    /// end-of-file ends. When this returns, nothing of the sandbox is left. In a
+    /// end-of-file ends. When this returns, nothing of the sandbox is left, except for files that
+    /// are [to be collected](Child::collect). In a
     /// [`Pool`](crate::Pool), no process of the command is left, and the pool's threads remove the
     /// empty sandbox. Further calls return the same outcome.
     ///
@@ -254,13 +263,15 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// Those of [`Child::wait`], and those of reading a pipe.
+    /// Those of [`Child::wait`], and those of reading a pipe. An error of collecting the files is
+    /// [`Collected::error`](crate::Collected::error).
     pub fn wait_with_output(mut self) -> Result<Output> {
         self.forget_lost();
         self.stdin = None;
         let [stdout, stderr] =
             capture::collect(std::slice::from_mut(&mut self))?.pop().unwrap_or_default();
-        Ok(Output { outcome: self.wait()?, stdout, stderr })
+        let outcome = self.wait()?;
+        Ok(Output { outcome, stdout, stderr, files: self.collect_if_asked()? })
     }
 
     /// The most bytes of one stream that the caller collects.

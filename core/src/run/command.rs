@@ -11,6 +11,7 @@ use crate::policy::outcome::Outcome;
 use crate::policy::profile;
 use crate::policy::{Share, check_inside};
 use crate::run::child::Child;
+use crate::run::collect::{Collected, Wanted};
 use crate::run::ground::Ground;
 use crate::run::sandbox::Sandbox;
 use process::Attributes;
@@ -101,6 +102,7 @@ pub struct Command {
     pub(crate) attributes: Attributes,
     pub(crate) share: Share,
     pub(crate) window_size: WindowSize,
+    pub(crate) collect: Wanted,
     /// When the command's pool first refused it a place, if it has.
     pub(crate) refused_since: Option<Instant>,
 }
@@ -115,6 +117,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// The bytes written to standard error, if that was piped.
     pub stderr: Vec<u8>,
+    /// The files that the command has left, if it was to ([`Command::collect`]).
+    pub files: Collected,
 }
 
 impl Sandbox {
@@ -146,6 +150,7 @@ impl Command {
             attributes: Attributes::default(),
             share: Share::default(),
             window_size: WindowSize::default(),
+            collect: Wanted::default(),
             refused_since: None,
         }
     }
@@ -365,7 +370,13 @@ impl Command {
     /// # Errors
     ///
     /// Those of [`Command::spawn`] and of [`Child::wait`]. How the command ends is no error.
+    /// [`ErrorKind::Invalid`] if the command is to leave files ([`Command::collect`]), which would
+    /// be lost.
     pub fn status(&mut self) -> Result<Outcome> {
+        if self.collect.is_some() {
+            return Err(Error::invalid("files to collect", "a run for its outcome alone has none")
+                .hint("take the output, or start the command and collect when it has ended"));
+        }
         self.spawn()?.wait()
     }
 
@@ -388,6 +399,7 @@ impl Command {
             ));
         }
         self.attributes.check()?;
+        self.collect.check()?;
         let mut targets: Vec<i32> = self.descriptors.iter().map(|(target, _)| *target).collect();
         targets.sort_unstable();
         if let Some(target) = targets.first().filter(|target| **target < 3) {

@@ -6,7 +6,7 @@ use crate::host::enforce::EnteredCell;
 use crate::host::socket::Socket;
 use crate::policy::Namespace;
 use crate::run::alive::{Alive, Purpose};
-use crate::run::sandbox::Sandbox;
+use crate::run::command::Command;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +53,13 @@ pub struct Place {
 
 /// The use of a keeper's sandbox by one command. Dropping it gives the sandbox back.
 pub trait Lease: Debug + Send + Sync {
+    /// The files of the command are wanted after its end. If the sandbox is to be used again, its
+    /// place stays taken until the lease is dropped. To be called before [`Lease::watch`].
+    fn keep(&mut self);
+
+    /// Whether the place stays taken when the command has ended.
+    fn is_kept(&self) -> bool;
+
     /// A command is about to start. The warden will report its end over `socket`, or without one
     /// over the sandbox's command socket.
     fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()>;
@@ -66,21 +73,18 @@ pub trait Lease: Debug + Send + Sync {
 
 impl Ground {
     /// Returns a sandbox for one command. `None` if its keeper has none by the deadline.
-    pub fn place(
-        &self,
-        sandbox: &Sandbox,
-        refused_since: Option<Instant>,
-        deadline: Option<Instant>,
-    ) -> Result<Option<Place>> {
+    pub fn place(&self, command: &Command, deadline: Option<Instant>) -> Result<Option<Place>> {
         let joined = match self {
             Ground::Kept(keeper) => {
-                let places = keeper.take(1, refused_since, deadline)?;
+                let places = keeper.take(1, command.refused_since, deadline)?;
                 return Ok(places.and_then(|mut places| places.pop()));
             }
             Ground::Joined(existing) => Some(&**existing),
             Ground::Own => None,
         };
-        let alive = Alive::start_in(sandbox, Purpose::Run, joined)?;
+        // The files can be held only once the sandbox is set up.
+        let purpose = if command.collect.is_some() { Purpose::Wait } else { Purpose::Run };
+        let alive = Alive::start_in(&command.sandbox, purpose, joined)?;
         Ok(Some(Place { alive: Arc::new(alive), lease: None }))
     }
 }

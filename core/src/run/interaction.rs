@@ -108,7 +108,10 @@ impl Interaction {
         let collected = capture::collect(&mut children)?;
         let ended = children.iter_mut().zip(collected);
         ended
-            .map(|(child, [stdout, stderr])| Ok(Output { outcome: child.wait()?, stdout, stderr }))
+            .map(|(child, [stdout, stderr])| {
+                let outcome = child.wait()?;
+                Ok(Output { outcome, stdout, stderr, files: child.collect_if_asked()? })
+            })
             .collect()
     }
 
@@ -124,10 +127,11 @@ impl Interaction {
         for ((command, joined), place) in self.commands.iter().zip(joined).zip(places) {
             let take = || match place {
                 Some(place) => Ok(Some(place)),
-                None => command.ground.place(&command.sandbox, None, deadline),
+                None => command.ground.place(command, deadline),
             };
             prepared.extend(Prepared::new(command, stdin(), others(), joined, take)?);
         }
+        prepared.iter_mut().try_for_each(Prepared::hold_files)?;
         prepared.iter().try_for_each(Prepared::run)?;
         prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
     }

@@ -1,5 +1,6 @@
-//! From a command to a child, in three steps: `Prepared::new` claims a sandbox, which may still be
-//! in set-up; `Prepared::run` lets the command start; `Prepared::started` waits until it has. An
+//! From a command to a child, in four steps: `Prepared::new` claims a sandbox, which may still be
+//! in set-up; `Prepared::hold_files` keeps its files, if they are wanted; `Prepared::run` lets the
+//! command start; `Prepared::started` waits until it has. An
 //! [`Interaction`](crate::Interaction) so sets up several commands side by side and starts them
 //! together.
 
@@ -9,11 +10,12 @@ use crate::host::listener::Listener;
 use crate::host::terminal::Terminal;
 use crate::policy::profile;
 use crate::policy::{Limits, Policy, Resource};
-use crate::run::alive::Alive;
+use crate::run::alive::{Alive, Purpose};
 use crate::run::child::{Child, StartedChild};
+use crate::run::collect::held::HeldFiles;
 use crate::run::command::{Command, Stream, Texts};
 use crate::run::failure;
-use crate::run::ground::{Lease, Place};
+use crate::run::ground::{Ground, Lease, Place};
 use crate::run::streams::Streams;
 use crate::run::tenancy::Tenancy;
 use crate::run::watchdog;
@@ -31,6 +33,8 @@ pub struct Prepared<'a> {
     alive: Arc<Alive>,
     /// Present if the sandbox is a pool's.
     lease: Option<Box<dyn Lease>>,
+    /// Present once the command may start, if its files are to be collected.
+    files: Option<HeldFiles>,
     /// The limits that apply to the command by itself.
     limits: Limits,
     tenancy: Tenancy,
@@ -66,6 +70,9 @@ impl<'a> Prepared<'a> {
         if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
         }
+        if let Some(lease) = lease.as_mut().filter(|_| command.collect.is_some()) {
+            lease.keep();
+        }
         let (tenancy, limits) = Tenancy::begin(&alive, lease.as_mut(), policy, share)?;
         let memory_in_cgroup = tenancy.memory_in_cgroup(&alive);
         Ok(Some(Prepared {
@@ -74,6 +81,7 @@ impl<'a> Prepared<'a> {
             streams,
             alive,
             lease,
+            files: None,
             limits,
             tenancy,
             memory_in_cgroup,
@@ -144,10 +152,34 @@ impl<'a> Prepared<'a> {
         self.alive.warden.run(&request, &descriptors)
     }
 
+    /// Holds the sandbox's files, if they are to be collected. To be called before the command can
+    /// start, and so can end.
+    pub fn hold_files(&mut self) -> Result<()> {
+        let command = self.command;
+        if !command.collect.is_some() {
+            return Ok(());
+        }
+        // The warden has its final root directory only when the set-up is complete. A keeper has
+        // waited for that.
+        if self.alive.purpose == Purpose::Wait && !matches!(command.ground, Ground::Kept(_)) {
+            self.alive.ready()?;
+        }
+        self.files = Some(HeldFiles::open(&self.alive, &command.collect, &command.directory)?);
+        Ok(())
+    }
+
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
         let Prepared {
-            command, streams, alive, lease, limits, mut tenancy, memory_in_cgroup, ..
+            command,
+            streams,
+            alive,
+            lease,
+            files,
+            limits,
+            mut tenancy,
+            memory_in_cgroup,
+            ..
         } = self;
         tenancy.requested();
         let received = match alive.warden.await_report(tenancy.socket(), "start the command") {
@@ -181,6 +213,7 @@ impl<'a> Prepared<'a> {
                     streams,
                     alive,
                     lease,
+                    files,
                     tenancy,
                     pidfd,
                     outside_pid,

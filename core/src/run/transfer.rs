@@ -6,7 +6,7 @@
 //! file's size promises. Inside a sandbox, a privileged caller acts with the rights of the
 //! sandbox's user (`acting`), so that a program inside cannot misuse the caller's rights.
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
@@ -16,12 +16,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 mod acting;
+mod collecting;
 mod copying;
 mod created;
+mod disk;
+mod memory;
+mod sink;
 
 use acting::Actor;
-pub(crate) use acting::Owner;
+pub(crate) use acting::{Owner, privileged_caller};
+pub(crate) use collecting::{Tree, make_directory};
 use copying::Copying;
+use disk::Disk;
 
 /// How to copy files and trees, and the bounds of a copy.
 ///
@@ -123,46 +129,60 @@ impl Transfer {
     pub(crate) fn run(&self, from: Side<'_>, to: Side<'_>) -> Result<Copied> {
         acting::in_own_thread(&[from.owner, to.owner], || {
             let (reader, writer) = (Actor::new(from.owner)?, Actor::new(to.owner)?);
-            let mut copying = Copying {
-                transfer: self,
-                copied: Copied::default(),
-                skipped: 0,
-                at: from.path.into(),
-                reader,
-                writer,
-            };
-            let source =
-                copying.reader.act(|| find(from.directory.as_fd(), from.path, OFlag::O_PATH))?;
-            let source = source.map_err(|errno| copying.failed("find", errno))?;
+            let source = reader.act(|| find(from.directory.as_fd(), from.path, OFlag::O_PATH))?;
+            let source = source.map_err(|errno| failed(from.path, "find", errno))?;
             let (parent, name) = split(to.path)?;
             let directory = OFlag::O_PATH | OFlag::O_DIRECTORY;
-            let place = copying.writer.act(|| find(to.directory.as_fd(), parent, directory))?;
+            let place = writer.act(|| find(to.directory.as_fd(), parent, directory))?;
             let shown = to.shown.parent().unwrap_or(to.shown);
             let place = place
                 .map_err(|errno| Error::io(format!("find {}", shown.display()), errno).at(shown))?;
-            if copying
-                .writer
+            if writer
                 .act(|| fstatat(&place, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW))?
                 .is_ok()
             {
-                return Err(copying.failed(
-                    "copy, for there is something already where it is to be,",
-                    Errno::EEXIST,
-                ));
+                let action = "copy, for there is something already where it is to be,";
+                return Err(failed(from.path, action, Errno::EEXIST));
             }
-            let mut created = Vec::new();
-            let result =
-                copying.copy_entry(source.as_fd(), (place.as_fd(), &name), &mut created, 0);
-            match result {
+            let sink = Disk::new(writer, place, ", or lower max_bytes")?;
+            let mut copying = Copying::new(self, reader, sink);
+            copying.at = from.path.into();
+            match copying.copy_entry(source.as_fd(), &name, 0) {
                 Ok(()) => Ok(copying.copied),
                 Err(error) => {
-                    // Undo with the same rights that made the files. What these rights cannot
-                    // remove stays.
-                    let _ = copying.writer.act(|| created::undo(place.as_fd(), &created));
+                    copying.sink.undo();
                     Err(error)
                 }
             }
         })
+    }
+
+    fn too_many(&self, at: &Path) -> Error {
+        let what = if self.skips {
+            "files, directories and other things"
+        } else {
+            "files and directories"
+        };
+        self.exceeded(at, what, self.max_entries)
+    }
+
+    fn exceeded(&self, at: &Path, what: &str, most: u64) -> Error {
+        Error::new(ErrorKind::Invalid, format!("copy {}", at.display()))
+            .because(format!("there are more than {most} {what}"))
+            .errno(libc::EFBIG)
+            .hint("raise the bound, if that is what it should be")
+    }
+}
+
+/// The error of a system call about one entry of a copy.
+fn failed(at: &Path, action: &str, errno: Errno) -> Error {
+    let error =
+        Error::new(ErrorKind::Io, format!("{action} {}", at.display())).errno(errno as i32).at(at);
+    match errno {
+        Errno::ELOOP => error.hint("a part of it is a symbolic link, and none is followed"),
+        Errno::EXDEV => error.hint("it leads out of the directory"),
+        Errno::EEXIST => error.hint("choose another place, or remove what is there"),
+        _ => error,
     }
 }
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Run jobs, each in a sandbox of its own, many at a time. A job is a line of JSON:
-{"args": ["cc", "-xc", "-"], "input": "..."}, and "cwd", "env", "arg0", "wall_time", "id" if wanted.
-Each line is answered by a line of JSON, in the same order, with how the job ended, what it printed
-and what it used; or with the error that kept it from running.
+{"args": ["cc", "-xc", "-"], "input": "..."}, and "cwd", "env", "arg0", "wall_time", "collect", "id"
+if wanted. Each line is answered by a line of JSON, in the same order, with how the job ended, what
+it printed, what it used and the files it left; or with the error that kept it from running.
 """
 EPILOG = """
 Exit code: 0 if every job exited with 0; 1 if every job ran, and some ended otherwise; 2 if a line

@@ -19,6 +19,7 @@ from ..policy import _text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..collected import Collected
     from ..outcome import CompletedRun
 
 
@@ -99,6 +100,7 @@ class Told:
 
 def _ended(run: CompletedRun) -> dict[str, Any]:
     outcome = run.outcome
+    collected = {} if run.collected is None else {"collected": _left(run.collected)}
     return {
         "ended": outcome.ended.name,
         "value": outcome.ended.value,
@@ -112,6 +114,24 @@ def _ended(run: CompletedRun) -> dict[str, Any]:
         "limits": dict(outcome.limits),
         "enforced": sorted(outcome.enforced),
         "landlock_abi": outcome.landlock_abi,
+    } | collected
+
+
+def _left(collected: Collected) -> dict[str, Any]:
+    return {
+        "files": [
+            {
+                "path": _text(path),
+                "contents": _text(data),
+                "permissions": collected.permissions[path],
+            }
+            for path, data in collected.contents.items()
+        ],
+        "entries": collected.entries,
+        "bytes": collected.bytes,
+        "skipped": list(map(_text, collected.skipped)),
+        "unmatched": list(map(_text, collected.unmatched)),
+        "error": None if collected.error is None else _failed(collected.error)["error"],
     }
 
 

@@ -6,8 +6,8 @@
 
 use seclude::schema::FIGURES;
 use seclude::{
-    Cell, Child, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool, Pressure, Result,
-    Sandbox, Stdio, Usage, WindowSize,
+    Cell, Child, Collected, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool,
+    Pressure, Result, Sandbox, Stdio, Transfer, Usage, WindowSize,
 };
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use std::fs::File;
@@ -175,6 +175,13 @@ fn command(ground: &Ground, job: &Job) -> Command {
     if let Some((rows, columns)) = job.window {
         command.window_size(WindowSize { rows, columns });
     }
+    for pattern in &job.collect {
+        command.collect(pattern);
+    }
+    if let Some((bytes, entries)) = job.collect_bounds {
+        command
+            .collect_within(Transfer::new().max_bytes(bytes).max_entries(entries).skip_special());
+    }
     let [stdin, stdout, stderr] = &job.streams;
     command.stdin(stdio(stdin, false)).stdout(stdio(stdout, true)).stderr(stdio(stderr, true));
     for (number, path, write) in &job.descriptors {
@@ -287,15 +294,41 @@ fn finish(mut child: Child, job: &Job, told: &mut Told) -> Result<()> {
             outcome,
             stdout: read(child.stdout.take()),
             stderr: read(child.stderr.take()),
+            files: if job.collect.is_empty() { Collected::default() } else { child.collect()? },
         }
     } else {
         child.wait_with_output()?
     };
     tell_outcome(&output.outcome, told);
+    if !job.collect.is_empty() {
+        told.insert("collected".into(), collected(&output.files));
+    }
     first.extend(output.stdout);
     told.insert("stdout".into(), first);
     told.insert("stderr".into(), output.stderr);
     Ok(())
+}
+
+fn collected(collected: &Collected) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut line = |parts: &[&[u8]]| {
+        parts.iter().for_each(|part| text.extend(*part));
+        text.push(b'\n');
+    };
+    for file in &collected.files {
+        let mode = format!(" {:o}: ", file.permissions);
+        line(&[file.path.as_os_str().as_bytes(), mode.as_bytes(), &file.contents]);
+    }
+    for path in &collected.skipped {
+        line(&[b"skipped: ", path.as_os_str().as_bytes()]);
+    }
+    for pattern in &collected.unmatched {
+        line(&[b"unmatched: ", pattern.as_bytes()]);
+    }
+    if let Some(error) = &collected.error {
+        line(&[format!("error: {}: {error}", error.kind()).as_bytes()]);
+    }
+    text
 }
 
 fn first_line(child: &mut Child) -> Vec<u8> {

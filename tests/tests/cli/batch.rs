@@ -285,17 +285,41 @@ fn progress_is_shown_on_a_terminal_only() {
     });
 }
 
+const COLLECTS: [&str; 2] = [
+    r#"{"args": ["sh", "-c", "cd tmp; printf 1 >a.t; ln -s a.t b.t; printf 3 >c.x"], "collect": ["tmp/*.t", "none"]}"#,
+    r#"{"args": ["touch", "/tmp/a", "/tmp/b"], "collect": "/tmp/*", "collect_entries": 1}"#,
+];
+
+#[test]
+fn a_job_leaves_files() {
+    each("a_job_leaves_files", |_| {
+        let (told, ran) = batch(&[], &COLLECTS);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let wanted = json!({
+            "files": [{"path": "tmp/a.t", "contents": "1", "permissions": 0o644}],
+            "entries": 1, "bytes": 1, "skipped": ["tmp/b.t"], "unmatched": ["none"], "error": null,
+        });
+        assert_eq!(told[0]["collected"], wanted);
+        assert_eq!(told[1]["collected"]["error"]["kind"], "invalid");
+        assert_eq!(told[1]["returncode"], 0);
+        let bad = json!({"args": "true", "collect": ["../x"]}).to_string();
+        let (told, ran) = batch(&[], &[bad]);
+        assert_eq!((ran.code, &told[0]["error"]["kind"]), (2, &json!("invalid")));
+    });
+}
+
 /// The Python package answers the same, where the tests have it.
 #[test]
 fn python_answers_the_same() {
     let Some(python) = std::env::var_os("SECLUDE_TEST_PYTHON") else {
         return eprintln!("python_answers_the_same: SKIPPED: SECLUDE_TEST_PYTHON is not set");
     };
-    let input: String = MIXED.iter().map(|line| format!("{line}\n")).collect();
+    let jobs = [&MIXED[..], &COLLECTS].concat();
+    let input: String = jobs.iter().map(|line| format!("{line}\n")).collect();
     let mut command = Command::new(python);
     command.args(["-m", "seclude", "batch", "-"]).stdin(Stdio::null());
     let theirs = ran_with(&mut command, input.as_bytes());
-    let (ours, mine) = batch(&[], &MIXED);
+    let (ours, mine) = batch(&[], &jobs);
     assert_eq!(mine.code, theirs.code);
     // What differs from run to run, and the words of another parser of JSON.
     let plain = |mut answer: Value| {

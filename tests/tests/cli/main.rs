@@ -4,6 +4,7 @@
 
 mod batch;
 mod cells;
+mod collect;
 mod commands;
 mod ground;
 mod interrupts;

@@ -7,6 +7,7 @@
 
 mod bombs;
 mod burden;
+mod collect;
 mod leaks;
 mod pools;
 mod soak;

@@ -2,6 +2,7 @@
 //! that the command cannot write.
 #![deny(unsafe_code)]
 
+mod collect;
 mod copies;
 mod symlinks;
 mod transfer;

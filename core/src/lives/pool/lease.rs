@@ -21,6 +21,8 @@ pub struct PoolLease {
     /// control socket.
     socket: Option<Arc<Socket>>,
     stage: Stage,
+    /// The place stays taken until this is dropped.
+    kept: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl PoolLease {
             alive: Some(alive.clone()),
             socket: None,
             stage: Stage::Fresh,
+            kept: false,
         };
         Place { alive, lease: Some(Box::new(lease)) }
     }
@@ -56,10 +59,23 @@ impl PoolLease {
 }
 
 impl Lease for PoolLease {
+    fn keep(&mut self) {
+        self.kept = self.shared.reuse;
+    }
+
+    fn is_kept(&self) -> bool {
+        self.kept
+    }
+
     /// Has the pool watch the sandbox, before a command starts in it. The command's end will be
     /// reported over `socket`, or over the control socket.
     fn watch(&mut self, socket: Option<&Arc<Socket>>) -> Result<()> {
         self.socket = socket.cloned();
+        // The pool frees the place of a watched command when that ends.
+        if self.kept {
+            self.stage = Stage::Used;
+            return Ok(());
+        }
         if let Some((warden, socket)) = self.watched() {
             self.shared.places.watch(self.number, warden?, socket?)?;
         }
@@ -69,6 +85,9 @@ impl Lease for PoolLease {
 
     /// The command runs: the next report is its end.
     fn started(&self) -> Result<()> {
+        if self.kept {
+            return Ok(());
+        }
         self.watched()
             .map_or(Ok(()), |(_, socket)| self.shared.places.started(self.number, socket?))
     }

@@ -50,7 +50,8 @@ impl Child {
     fn running_sandbox(&self) -> Result<&Alive> {
         match self.outcome {
             Some(_) => {
-                Err(Error::invalid("files of the sandbox", "it has ended, and they are gone"))
+                Err(Error::invalid("files of the sandbox", "it has ended, and they are gone")
+                    .hint("name files before the start, to collect them after the end"))
             }
             None => Ok(&self.alive),
         }

@@ -148,7 +148,9 @@ impl Child {
         });
         self.tenancy.end();
         self.outcome = Some(outcome);
-        self.lease = None;
+        if !self.lease.as_ref().is_some_and(|lease| lease.is_kept()) {
+            self.lease = None;
+        }
     }
 }
 

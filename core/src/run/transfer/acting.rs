@@ -9,7 +9,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys;
 use crate::run::failure;
 use nix::sys::prctl::{get_dumpable, set_dumpable};
-use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
 use std::thread;
 
 /// A user id and a group id in the caller's user namespace.
@@ -45,6 +45,13 @@ pub fn in_own_thread<T: Send>(
         let _ = set_dumpable(true);
     }
     result
+}
+
+/// The caller's own ids, if the caller has capabilities over files, which a command of the caller's
+/// own user does not have.
+pub fn privileged_caller() -> Result<Option<Owner>> {
+    let ids = (geteuid().as_raw(), getegid().as_raw());
+    Ok((effective_capabilities()? & OVER_FILES != 0).then_some(ids))
 }
 
 /// Acts as the caller, or as a sandbox's user.
