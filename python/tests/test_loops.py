@@ -219,6 +219,21 @@ def test_run(loop: Loop, box: seclude.Sandbox) -> None:
     loop.run(work)
 
 
+def test_the_files_that_a_command_leaves(loop: Loop, box: seclude.Sandbox) -> None:
+    async def work() -> None:
+        script = "echo 42 >answer.txt"
+        done = await box.aio.run(["sh", "-c", script], cwd="/tmp", collect=["*.txt"])
+        assert done.files == {"answer.txt": b"42\n"}
+        options: Any = {"cwd": "/tmp", "collect": ["*.txt"]}
+        async with await box.aio.popen(["sh", "-c", script], **options) as process:
+            with pytest.raises(seclude.PolicyError, match="waited for"):
+                await process.collect()
+            await process.wait()
+            assert (await process.collect()).files == {"answer.txt": b"42\n"}
+
+    loop.run(work)
+
+
 def test_streams(loop: Loop, box: seclude.Sandbox) -> None:
     data = os.urandom(1 << 20)
 

@@ -1,10 +1,13 @@
 //! Files that a command leaves, collected after its end from every place that it can run in.
 
-use seclude::{Bind, Cell, Collected, Command, Ended, ErrorKind, MiB, Output, Sandbox, Transfer};
+use seclude::{
+    Bind, Cell, Collected, Command, Ended, ErrorKind, MiB, Output, Sandbox, Stdio, Transfer,
+};
 use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::scratch;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -292,8 +295,11 @@ fn files_can_be_collected_once_and_only_after_the_end() {
     as_each("files_can_be_collected_once_and_only_after_the_end", |_| {
         let place = scratch::directory();
         let sandbox = sandbox();
-        let mut command = script(&sandbox, "echo 1 >out; exec sleep 1000");
-        let mut child = command.collect("out").spawn().expect("it starts");
+        let mut command = script(&sandbox, "echo 1 >out; echo; exec sleep 1000");
+        let child = command.collect("out").stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("it starts");
+        let mut said = child.stdout.take().expect("piped");
+        said.read_exact(&mut [0]).expect("it has written the file");
         let error = child.collect().expect_err("it runs");
         assert!(error.to_string().contains("has not been waited for"), "{error}");
         child.kill().expect("it is ours");
