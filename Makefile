@@ -152,9 +152,8 @@ package: ## the published crates, built from their own packages
 
 api: ## the public API of the crate against the committed baseline; UPDATE=1 writes that
 	$(call say,the API in Rust)
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude \
-		--target-dir target/site-api
-	$(PYTHON) packaging/public-api.py core/public-api.txt target/site-api/doc/seclude \
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude
+	$(PYTHON) packaging/public-api.py core/public-api.txt $${CARGO_TARGET_DIR:-target}/doc/seclude \
 		$(if $(UPDATE),--update)
 
 msrv: ## compile everything with the oldest compiler that Cargo.toml names; takes rustup
