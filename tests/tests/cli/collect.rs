@@ -1,7 +1,6 @@
 //! `--collect`: the files that a program has left, below a directory or as JSON.
 
-use crate::ground::{each, leader, ran, run, seclude, signal, start};
-use nix::sys::signal::Signal;
+use crate::ground::{each, leader, ran, run, seclude, start};
 use seclude_tests::scratch;
 use serde_json::{Value, json};
 use std::fs;
@@ -109,7 +108,7 @@ fn a_kill_meanwhile_leaves_a_part_that_is_noticed() {
                 assert_eq!(child.try_wait().expect("it is ours"), None, "it copies the file");
                 std::thread::yield_now();
             }
-            signal(&child, Signal::SIGKILL);
+            child.kill().expect("it is ours");
             child.wait().expect("it is ours");
             let length = fs::metadata(into.join("big")).expect("it is there").len();
             if length < SIZE {
