@@ -61,23 +61,21 @@ impl HeldFiles {
         })
     }
 
-    /// Collects to where the command wants it.
-    ///
-    /// # Errors
-    ///
-    /// Only the caller's mistakes. Others are in [`Collected::error`].
-    pub fn collect(&self) -> Result<Collected> {
-        match &self.wanted.directory {
+    /// Collects to where the command wants it. What fails is [`Collected::error`]: the directory may
+    /// have been filled since the start, and the outcome must not be lost for that.
+    pub fn collect(&self) -> Collected {
+        let result = match &self.wanted.directory {
             Some(directory) => self.collect_to(directory),
-            None => Ok(self.to_memory().unwrap_or_else(Collected::failed)),
-        }
+            None => self.to_memory(),
+        };
+        result.unwrap_or_else(Collected::failed)
     }
 
     /// Collects below a directory.
     ///
     /// # Errors
     ///
-    /// As [`HeldFiles::collect`].
+    /// Only the caller's mistakes. Others are in [`Collected::error`].
     pub fn collect_to(&self, directory: &Path) -> Result<Collected> {
         self.wanted.check_directory(directory)?;
         Ok(self.to_directory(directory).unwrap_or_else(Collected::failed))
