@@ -94,7 +94,7 @@ impl Wanted {
     }
 
     /// Whether there is anything to collect.
-    pub fn is_some(&self) -> bool {
+    pub fn is_wanted(&self) -> bool {
         !self.patterns.is_empty()
     }
 
@@ -104,7 +104,7 @@ impl Wanted {
             return Err(mistake.clone());
         }
         let Some(directory) = &self.directory else { return Ok(()) };
-        if !self.is_some() {
+        if !self.is_wanted() {
             return Err(Error::invalid("files to collect", "a directory is given, and no pattern")
                 .hint("name the files, such as out/*.txt"));
         }

@@ -373,7 +373,7 @@ impl Command {
     /// [`ErrorKind::Invalid`] if the command is to leave files ([`Command::collect`]), which would
     /// be lost.
     pub fn status(&mut self) -> Result<Outcome> {
-        if self.collect.is_some() {
+        if self.collect.is_wanted() {
             return Err(Error::invalid("files to collect", "a run for its outcome alone has none")
                 .hint("take the output, or start the command and collect when it has ended"));
         }

@@ -83,7 +83,7 @@ impl Ground {
             Ground::Own => None,
         };
         // The files can be held only once the sandbox is set up.
-        let purpose = if command.collect.is_some() { Purpose::Wait } else { Purpose::Run };
+        let purpose = if command.collect.is_wanted() { Purpose::Wait } else { Purpose::Run };
         let alive = Alive::start_in(&command.sandbox, purpose, joined)?;
         Ok(Some(Place { alive: Arc::new(alive), lease: None }))
     }

@@ -70,7 +70,7 @@ impl<'a> Prepared<'a> {
         if let Some((uid, gid)) = alive.owner {
             streams.give_pipes_to(uid, gid);
         }
-        if let Some(lease) = lease.as_mut().filter(|_| command.collect.is_some()) {
+        if let Some(lease) = lease.as_mut().filter(|_| command.collect.is_wanted()) {
             lease.keep();
         }
         let (tenancy, limits) = Tenancy::begin(&alive, lease.as_mut(), policy, share)?;
@@ -156,7 +156,7 @@ impl<'a> Prepared<'a> {
     /// start, and so can end.
     pub fn hold_files(&mut self) -> Result<()> {
         let command = self.command;
-        if !command.collect.is_some() {
+        if !command.collect.is_wanted() {
             return Ok(());
         }
         // The warden has its final root directory only when the set-up is complete. A keeper has

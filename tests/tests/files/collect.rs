@@ -104,6 +104,19 @@ fn a_directory_of_the_callers_is_written() {
             assert_eq!(status.uid(), nix::unistd::geteuid().as_raw());
             assert!(!into.join("out/.hidden.txt").exists());
         }
+        // It can also be filled while the command runs. The outcome is not lost for that.
+        let late = place.path().join("late");
+        let mut command = script(&sandbox(), "read go; echo 1 >out; exit 3");
+        command.stdin(Stdio::piped()).collect("out").collect_into(&late);
+        let mut child = command.spawn().expect("it starts");
+        fs::create_dir(&late).expect("there is room");
+        fs::write(late.join("file"), "the caller's").expect("there is room");
+        child.stdin = None;
+        let output = child.wait_with_output().expect("it runs");
+        assert_eq!(output.outcome.ended, Ended::Exited(3));
+        let error = output.files.error.expect("it is full");
+        assert!(error.to_string().contains("is not empty"), "{error}");
+        assert_eq!(fs::read_dir(&late).expect("it is there").count(), 1);
         // Now it is not empty: that is an error before the start.
         let mut command = script(&sandbox(), "echo no");
         let error = command.collect("*").collect_into(&new).output().expect_err("it is full");

@@ -18,9 +18,9 @@ impl Child {
     /// not been waited for, or if its files have been collected. The error of [`Child::wait`] if
     /// that failed. Whatever else fails is [`Collected::error`].
     pub fn collect(&mut self) -> Result<Collected> {
-        let result = self.files_to_collect()?.collect();
+        let collected = self.files_to_collect()?.collect();
         self.release_files();
-        result
+        Ok(collected)
     }
 
     /// Collects the files below `directory`, whatever the command was to do with them. The rules

@@ -61,37 +61,35 @@ impl HeldFiles {
         })
     }
 
-    /// Collects to where the command wants it.
-    ///
-    /// # Errors
-    ///
-    /// Only the caller's mistakes. Others are in [`Collected::error`].
-    pub fn collect(&self) -> Result<Collected> {
-        match &self.wanted.directory {
+    /// Collects to where the command wants it. What fails is [`Collected::error`]: the directory may
+    /// have been filled since the start, and the outcome must not be lost for that.
+    pub fn collect(&self) -> Collected {
+        let result = match &self.wanted.directory {
             Some(directory) => self.collect_to(directory),
-            None => Ok(self.into_memory().unwrap_or_else(Collected::failed)),
-        }
+            None => self.to_memory(),
+        };
+        result.unwrap_or_else(Collected::failed)
     }
 
     /// Collects below a directory.
     ///
     /// # Errors
     ///
-    /// As [`HeldFiles::collect`].
+    /// Only the caller's mistakes. Others are in [`Collected::error`].
     pub fn collect_to(&self, directory: &Path) -> Result<Collected> {
         self.wanted.check_directory(directory)?;
-        Ok(self.into_directory(directory).unwrap_or_else(Collected::failed))
+        Ok(self.to_directory(directory).unwrap_or_else(Collected::failed))
     }
 
-    fn into_memory(&self) -> Result<Collected> {
-        let (copied, unmatched, files) = self.tree()?.into_memory(&self.wanted.transfer)?;
+    fn to_memory(&self) -> Result<Collected> {
+        let (copied, unmatched, files) = self.tree()?.to_memory(&self.wanted.transfer)?;
         Ok(Collected { files, ..self.collected(copied, &unmatched) })
     }
 
-    fn into_directory(&self, directory: &Path) -> Result<Collected> {
+    fn to_directory(&self, directory: &Path) -> Result<Collected> {
         let tree = self.tree()?;
         let (place, is_new) = transfer::make_directory(directory)?;
-        let result = tree.into_directory(&self.wanted.transfer, place);
+        let result = tree.to_directory(&self.wanted.transfer, place);
         if result.is_err() && is_new {
             let _ = std::fs::remove_dir(directory);
         }

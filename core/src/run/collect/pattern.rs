@@ -129,7 +129,6 @@ const STAR: u32 = b'*' as u32;
 const QUESTION: u32 = b'?' as u32;
 const OPEN: u32 = b'[' as u32;
 const CLOSE: u32 = b']' as u32;
-const DASH: u32 = b'-' as u32;
 const BACKSLASH: u32 = b'\\' as u32;
 
 /// What a byte that is no UTF-8 counts as: a character beyond all others.
@@ -190,7 +189,6 @@ fn set(rest: &mut &[u8]) -> Result<Sign, &'static str> {
                 return Err("has a range whose end comes before its beginning");
             }
         }
-        debug_assert!(sign <= last || sign == DASH);
         ranges.push((sign, last));
     }
 }

@@ -49,7 +49,7 @@ enum Found {
 
 impl Tree<'_> {
     /// Collects into memory. Also returns the numbers of the patterns that matched nothing.
-    pub fn into_memory(
+    pub fn to_memory(
         &self,
         transfer: &Transfer,
     ) -> Result<(Copied, Vec<usize>, Vec<CollectedFile>)> {
@@ -62,7 +62,7 @@ impl Tree<'_> {
 
     /// Collects into an empty directory of the caller's. After an error it is empty again, except
     /// for what other processes have put into it.
-    pub fn into_directory(
+    pub fn to_directory(
         &self,
         transfer: &Transfer,
         place: OwnedFd,
