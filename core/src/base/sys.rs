@@ -6,10 +6,23 @@
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::MFdFlags;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
+
+/// Makes a file in memory: `memfd_create(2)`. Before 2.27, glibc has no function of that name.
+///
+/// # Errors
+///
+/// The error of `memfd_create(2)`.
+pub fn memfd_create(name: &CStr, flags: MFdFlags) -> nix::Result<OwnedFd> {
+    // SAFETY: the pointer is to a string that ends with a zero byte.
+    let number = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags.bits()) };
+    // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
+    Errno::result(number).map(|number| unsafe { OwnedFd::from_raw_fd(number as i32) })
+}
 
 /// Opens a pidfd of the calling process: `pidfd_open(2)`, Linux 5.3.
 ///

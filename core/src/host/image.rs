@@ -3,9 +3,10 @@
 
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
+use crate::base::sys::memfd_create;
 use crate::host::file_size;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::memfd::MFdFlags;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};

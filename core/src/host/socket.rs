@@ -2,13 +2,14 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::{self, Kept};
+use crate::base::sys::memfd_create;
 use crate::host::file_size;
 use crate::wire::codec::{Reader, Wire};
 use crate::wire::message::{DESCRIPTORS_MAX, INLINE_MAX, REPORT_MAX, Report, Request};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::memfd::MFdFlags;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, shutdown,
     socketpair,
