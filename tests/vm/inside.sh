@@ -36,6 +36,8 @@ for path in $(tr ' ' '\n' </proc/cmdline | sed -n 's/^vm\.shown=//p'); do
         path=$(dirname "$path")
     done
 done
+# The root of another architecture has none: only its own programs can make it.
+[ -e /etc/ld.so.cache ] || ldconfig
 getent passwd $id >/dev/null || echo "guest:x:$id:$id::/tmp/home:/bin/sh" >>/etc/passwd
 mkdir -p /tmp/home /run/user/$id
 chown $id:$id /tmp/home /run/user/$id
