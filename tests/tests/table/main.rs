@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 use seclude_tests::caller::{Caller, copy, driver};
+use seclude_tests::census::here;
 use seclude_tests::job::{Told, read_told};
 use seclude_tests::knobs::page_size;
 use seclude_tests::scratch;
@@ -21,10 +22,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{env, fs};
 
-/// Seconds after which a driver counts as hung.
-const PATIENCE: &str = "120";
+/// The time after which a driver counts as hung.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -253,7 +255,7 @@ fn attempt_through(
     fs::write(&job, case.job(&stage).write()).map_err(|error| error.to_string())?;
     fs::write(&input, "from the driver's own stdin\n").map_err(|error| error.to_string())?;
     let mut driver = Command::new("timeout");
-    driver.args(["-k", "5", PATIENCE]);
+    driver.args(["-k", "5", &here(PATIENCE).as_secs().to_string()]);
     let run = caller.command(&face.words[0]);
     driver.arg(run.get_program()).args(run.get_args()).args(&face.words[1..]).args([&job, &result]);
     driver.env("SECLUDE_CELLS", place.path().join("cells"));
