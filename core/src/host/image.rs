@@ -4,6 +4,7 @@
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
 use crate::host::file_size;
+use crate::host::surroundings::of_refused_call;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{CStr, CString};
@@ -56,7 +57,7 @@ impl Image {
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
         let memory = memfd_create(NAME, flags | executable)
             .or_else(|_| memfd_create(NAME, flags))
-            .map_err(|errno| failed(errno.into()))?;
+            .map_err(|errno| of_refused_call(errno.into(), ACTION, "memfd_create"))?;
         let memory = crate::host::socket::above_stdio(memory)?;
         let mut file = File::from(memory);
         file_size::fill(&mut file, PROGRAM, ACTION, &remedy)?;
