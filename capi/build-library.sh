@@ -52,7 +52,7 @@ build() {
 install_files() {
     to=${DESTDIR:-}$prefix
     install -d "$to/lib/pkgconfig" "$to/include" "$to/libexec/seclude" \
-        "$to/share/seclude/apparmor.d"
+        "$to/share/seclude/apparmor.d" "$to/share/seclude/seccomp"
     install -m 755 "$built/libseclude.so.$version" "$to/lib/"
     strip --strip-unneeded "$to/lib/libseclude.so.$version"
     ln -sf "libseclude.so.$version" "$to/lib/$soname"
@@ -69,6 +69,7 @@ install_files() {
     install -m 644 "$built/seclude.pc" "$to/lib/pkgconfig/"
     install -m 755 "$built/warden" "$to/libexec/seclude/"
     install -m 644 "$built/seclude-warden" "$to/share/seclude/apparmor.d/"
+    install -m 644 "$capi/seccomp/seclude.json" "$to/share/seclude/seccomp/"
 }
 
 case ${1:-} in

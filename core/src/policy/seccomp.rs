@@ -8,16 +8,19 @@
 //! - `compile`: compiles a filter to the BPF program that the kernel runs.
 //! - `filters`: the programs that the warden and a command load.
 //! - `check`: rejects invalid filters.
+//! - `allowed`: the calls of a profile, for a filter around the caller.
 //! - `syscall`: the names and numbers of system calls.
 
+mod allowed;
 mod check;
 mod compile;
 mod filters;
 mod guard;
-mod profiles;
+pub(crate) mod profiles;
 mod syscall;
 mod verdict;
 
+pub use allowed::AllowedCall;
 pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;

@@ -8,6 +8,7 @@
 
 mod cgroups;
 mod classic;
+mod containers;
 mod doctor;
 mod installed;
 mod maps;

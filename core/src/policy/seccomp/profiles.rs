@@ -358,7 +358,8 @@ const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process
 ///
 /// The arguments of `clone3` lie in memory, which a filter cannot read. The contexts of `io_setup`
 /// are counted only for the whole host (fs.aio-max-nr), so one sandbox could use up all of them.
-const ABSENT: &[&str] = &["clone3", "io_setup", "listmount", "memfd_secret", "statmount"];
+pub(crate) const ABSENT: &[&str] =
+    &["clone3", "io_setup", "listmount", "memfd_secret", "statmount"];
 
 /// The allowed socket families: AF_UNIX, AF_INET and AF_INET6.
 const FAMILIES: &[u16] = &[1, 2, 10];
