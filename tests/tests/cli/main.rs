@@ -5,6 +5,7 @@
 mod batch;
 mod cells;
 mod commands;
+mod fix;
 mod ground;
 mod interrupts;
 mod options;
