@@ -12,6 +12,7 @@ mod containers;
 mod doctor;
 mod installed;
 mod maps;
+mod matrix;
 mod nesting;
 mod shortage;
 mod surroundings;
