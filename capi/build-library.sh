@@ -84,7 +84,7 @@ stage_static() {
 
 stage_shared() {
     install -d "$stage/$libdir/cmake/Seclude" "$stage/libexec/seclude" \
-        "$stage/share/seclude/apparmor.d" "$stage/share/man/man3"
+        "$stage/share/seclude/apparmor.d" "$stage/share/seclude/seccomp" "$stage/share/man/man3"
     install -m 755 "$built/libseclude.so.$version" "$stage/$libdir/"
     strip --strip-unneeded "$stage/$libdir/libseclude.so.$version"
     ln -s "libseclude.so.$version" "$stage/$libdir/$soname"
@@ -94,6 +94,7 @@ stage_shared() {
         "$capi/cmake/SecludeTesting.cmake" "$stage/$libdir/cmake/Seclude/"
     install -m 755 "$built/warden" "$stage/libexec/seclude/"
     install -m 644 "$built/seclude-warden" "$stage/share/seclude/apparmor.d/"
+    install -m 644 "$capi/seccomp/seclude.json" "$stage/share/seclude/seccomp/"
     "$target/release/seclude-write-manual" "$stage/share/man/man3"
     chmod 644 "$stage"/share/man/man3/*
 }

@@ -43,7 +43,8 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("doctor")
                 .about("Report what this host allows, by trying it")
-                .arg(flag("json").help("In JSON, for programs")),
+                .arg(flag("json").help("In JSON, for programs"))
+                .args(doctor()),
         )
         .subcommand(
             Command::new("learn")
@@ -164,6 +165,25 @@ fn shell(command: Command) -> Command {
     with_command(with_policy(command)).after_help(STATUS).mut_arg("COMMAND", |command| {
         command.required(false).help("The program and its arguments; sh if not given")
     })
+}
+
+/// What else `doctor` does than report.
+fn doctor() -> [Arg; 3] {
+    [
+        flag("fix").conflicts_with("json").help(
+            "Show how to install the warden with its AppArmor profile, which Ubuntu needs, and do \
+            it if the answer is yes",
+        ),
+        Arg::new("root")
+            .long("root")
+            .value_name("DIR")
+            .requires("fix")
+            .value_parser(value_parser!(PathBuf))
+            .help("Install into the system in this directory, such as an image, instead"),
+        flag("seccomp-profile")
+            .conflicts_with_all(["json", "fix"])
+            .help("Print the seccomp profile for containers, for Docker and Podman"),
+    ]
 }
 
 fn learn(command: Command) -> Command {

@@ -2,11 +2,14 @@
 //! host allows.
 
 use crate::status::Result;
-use crate::{policy, shown};
+use crate::{fix, policy, shown};
 use clap::ArgMatches;
 use seclude::Sandbox;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The seccomp profile for containers in which programs use this library: docs/containers.md.
+const SECCOMP_PROFILE: &str = include_str!("../../capi/seccomp/seclude.json");
 
 /// `seclude explain`: the policy, and the steps that would set it up.
 pub fn explain(matches: &ArgMatches) -> Result<ExitCode> {
@@ -39,6 +42,13 @@ pub fn check(matches: &ArgMatches) -> Result<ExitCode> {
 
 /// `seclude doctor`: exits with 1 if no sandbox can be started.
 pub fn doctor(matches: &ArgMatches) -> Result<ExitCode> {
+    if matches.get_flag("seccomp-profile") {
+        shown::print(SECCOMP_PROFILE)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches.get_flag("fix") {
+        return fix::fix(matches.get_one::<PathBuf>("root").map(PathBuf::as_path));
+    }
     let report = seclude::doctor();
     let text = if matches.get_flag("json") { report.to_json() } else { report.to_string() };
     shown::print_line(&text)?;

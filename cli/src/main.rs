@@ -10,6 +10,7 @@ mod batch;
 mod bwrap;
 mod cells;
 mod entries;
+mod fix;
 mod front;
 mod isolate;
 mod learn;

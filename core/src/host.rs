@@ -1,6 +1,6 @@
 //! Everything that is created or opened outside the sandbox. That is the warden's executable and
-//! its launch, the command socket, cgroups and other mechanisms that enforce limits, terminals, and
-//! descriptors of existing namespaces.
+//! its launch, the command socket, cgroups and other mechanisms that enforce limits, terminals,
+//! descriptors of existing namespaces, and the container around the caller.
 
 pub mod cgroup;
 pub mod enforce;
@@ -12,4 +12,5 @@ pub mod namespace;
 pub mod socket;
 #[cfg(feature = "stage-clock")]
 pub mod stage_clock;
+pub mod surroundings;
 pub mod terminal;

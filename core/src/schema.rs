@@ -7,7 +7,8 @@ pub use crate::base::declared::{EntryField, EntryKind, Figure, Setting, Word};
 use crate::base::step::Step;
 pub use crate::policy::outcome::FIGURES;
 use crate::policy::outcome::{Ended, MemorySource, Protection};
-use crate::policy::seccomp::{Compare, Profile};
+pub use crate::policy::seccomp::AllowedCall;
+use crate::policy::seccomp::{Compare, Profile, allowed, profiles};
 pub use crate::policy::spec::{ENTRIES, SETTINGS};
 use crate::policy::{Clock, Limit, Mechanism, Namespace};
 use crate::run::alive::Freezer;
@@ -35,3 +36,19 @@ pub const VOCABULARIES: &[Vocabulary] = &[
     Vocabulary { name: "Protection", words: Protection::WORDS },
     Vocabulary { name: "Step", words: Step::WORDS },
 ];
+
+/// The calls that this profile allows.
+pub fn allowed_calls(profile: Profile) -> Vec<AllowedCall> {
+    profile.allowed()
+}
+
+/// The calls that the profiles refuse with ENOSYS, so that libc falls back to others.
+pub fn absent_calls() -> &'static [&'static str] {
+    profiles::ABSENT
+}
+
+/// The names of all calls of x86_64, whatever architecture this library is built for. The other
+/// architectures have fewer.
+pub fn known_calls() -> impl Iterator<Item = &'static str> {
+    allowed::calls_of_x86_64()
+}

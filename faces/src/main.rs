@@ -9,9 +9,10 @@
 //! // faces: end
 //! ```
 //!
-//! This program writes the lines between the two comments and changes nothing else. `make faces`
-//! runs it. `make lint` runs it with `--check`, which writes nothing and fails if a file differs.
+//! This program writes the lines between the two comments and changes nothing else. A format without
+//! comments, such as JSON, is written as a whole file. `make faces` runs it. `make lint` runs it with `--check`, which writes nothing and fails if a file differs.
 
+mod container;
 mod entries;
 mod figures;
 mod keys;
@@ -83,6 +84,9 @@ const SECTIONS: &[section::Section] = &[
     ("tests/drivers/told.h", "figures as numbers", figures::c_numbers),
 ];
 
+/// The files that are written as a whole, and the functions that write them.
+const FILES: &[(&str, fn() -> Vec<String>)] = &[("capi/seccomp/seclude.json", container::profile)];
+
 fn main() -> ExitCode {
     let check = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
         [] => false,
@@ -107,6 +111,20 @@ fn main() -> ExitCode {
             Ok(false) => {}
             Err(error) => {
                 eprintln!("{}: \"{}\": {error}", section.0, section.1);
+                failed = true;
+            }
+        }
+    }
+    for (file, lines) in FILES {
+        match section::write_whole(&root.join(file), &lines(), check) {
+            Ok(true) if check => {
+                eprintln!("{file} is not what the core declares: run `make faces`");
+                failed = true;
+            }
+            Ok(true) => println!("{file}"),
+            Ok(false) => {}
+            Err(error) => {
+                eprintln!("{file}: {error}");
                 failed = true;
             }
         }

@@ -23,6 +23,20 @@ pub fn write(root: &Path, (file, name, lines): &Section, look_only: bool) -> Res
     Ok(differs)
 }
 
+/// Writes a whole file, or with `look_only` only compares it. Returns whether it differed.
+pub fn write_whole(path: &Path, lines: &[String], look_only: bool) -> Result<bool> {
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    let differs = match std::fs::read_to_string(path) {
+        Ok(present) => present != text,
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
+    };
+    if differs && !look_only {
+        std::fs::write(path, text)?;
+    }
+    Ok(differs)
+}
+
 /// The text as `cargo fmt` leaves it: both are checked, so they must agree.
 fn formatted(root: &Path, text: &str) -> Result<String> {
     let mut rustfmt = Command::new("rustfmt")

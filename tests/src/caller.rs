@@ -93,8 +93,17 @@ impl Caller {
 }
 
 /// The programs of this crate that tests start.
-const OF_THIS_CRATE: [&str; 8] =
-    ["adversary", "driver", "keeper", "named", "payload", "pooler", "starter", "worker"];
+const OF_THIS_CRATE: [&str; 9] = [
+    "adversary",
+    "container",
+    "driver",
+    "keeper",
+    "named",
+    "payload",
+    "pooler",
+    "starter",
+    "worker",
+];
 
 /// Runs the body of the test `name` as the present caller. If that is root, then runs it again as
 /// an unprivileged user, in a new process that runs this test alone.

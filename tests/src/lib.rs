@@ -8,6 +8,7 @@ pub mod alone;
 pub mod caller;
 pub mod census;
 pub mod cgroups;
+pub mod container;
 mod expect;
 pub mod front;
 pub mod job;

@@ -3,11 +3,24 @@
 //! end with it.
 #![allow(unsafe_code)]
 
+use crate::container::filter::Filter;
 use std::ffi::CString;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::thread;
+
+/// Runs `body` in a thread behind a filter of a container engine.
+pub fn behind<T: Send>(filter: &Filter, body: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let surrounded = scope.spawn(|| {
+            no_new_privileges();
+            filter.load().expect("the filter is one");
+            body()
+        });
+        surrounded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
 
 /// Runs `body` in a thread for which these system calls, given by number, fail with `errno`.
 pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Send) -> T {

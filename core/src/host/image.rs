@@ -5,6 +5,7 @@ use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
 use crate::base::sys::memfd_create;
 use crate::host::file_size;
+use crate::host::surroundings::of_refused_call;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::MFdFlags;
 use std::ffi::{CStr, CString};
@@ -57,7 +58,7 @@ impl Image {
         let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
         let memory = memfd_create(NAME, flags | executable)
             .or_else(|_| memfd_create(NAME, flags))
-            .map_err(|errno| failed(errno.into()))?;
+            .map_err(|errno| of_refused_call(errno.into(), ACTION, "memfd_create"))?;
         let memory = crate::host::socket::above_stdio(memory)?;
         let mut file = File::from(memory);
         file_size::fill(&mut file, PROGRAM, ACTION, &remedy)?;

@@ -10,6 +10,7 @@ mod limits;
 mod namespaces;
 mod probe;
 mod sandbox;
+mod surroundings;
 
 use crate::base::error::Error;
 use serde_json::json;
@@ -199,6 +200,7 @@ pub fn doctor() -> Report {
     let control = control::checks(&limits);
     checks.extend(limits);
     checks.extend(control);
+    checks.push(surroundings::check());
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Report { kernel: kernel.trim().to_owned(), checks }
 }

@@ -8,18 +8,21 @@
 //! - `compile`: compiles a filter to the BPF program that the kernel runs.
 //! - `filters`: the programs that the warden and a command load.
 //! - `check`: rejects invalid filters.
+//! - `allowed`: the calls of a profile, for a filter around the caller.
 //! - `syscall`: a system call, by its name and number.
 //! - `table`: the names and numbers of system calls on each architecture.
 
+pub(crate) mod allowed;
 mod check;
 mod compile;
 mod filters;
 mod guard;
-mod profiles;
+pub(crate) mod profiles;
 mod syscall;
 mod table;
 mod verdict;
 
+pub use allowed::AllowedCall;
 pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;

@@ -8,6 +8,7 @@ use crate::base::step::Step;
 use crate::host::cgroup::Counters;
 use crate::host::image::Image;
 use crate::host::launch;
+use crate::host::surroundings::{self, Need, of_absent_call, of_filter_around};
 use crate::plan::Plan;
 use crate::policy::{Namespace, Policy};
 use crate::run::command::Command;
@@ -59,7 +60,11 @@ fn why_not_launched(failure: launch::LaunchFailure, image: &Image, policy: &Poli
                 .at(path)
                 .hint("install it there (make install), or let the library use its own");
             }
-            let error = Error::new(ErrorKind::Setup, "execute the warden from memory").errno(errno);
+            const ACTION: &str = "execute the warden from memory";
+            if matches!(errno, libc::EPERM | libc::ENOSYS) {
+                return surroundings::of_refused_call(error, ACTION, "execveat");
+            }
+            let error = Error::new(ErrorKind::Setup, ACTION).errno(errno);
             match sysctl("vm/memfd_noexec").as_deref() {
                 Some("2") => error.hint(
                     "vm.memfd_noexec=2 forbids it: install the warden at a path and name that \
@@ -115,6 +120,12 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
     let (kind, hint) = match errno {
         libc::EMFILE | libc::ENFILE | libc::ETOOMANYREFS => return of_descriptors(action, errno),
         libc::EPERM => (ErrorKind::NamespacesDenied, Some(why_denied())),
+        libc::ENOSYS => {
+            return of_absent_call(
+                Error::new(ErrorKind::Unsupported, action).errno(errno),
+                "clone",
+            );
+        }
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         libc::ENOMEM => (
@@ -148,11 +159,12 @@ fn why_denied() -> String {
     if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
         return APPARMOR.into();
     }
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if status.lines().any(|line| line.starts_with("Seccomp:") && !line.ends_with('0')) {
-        return "a seccomp filter of the surrounding container forbids it: allow clone with \
-        namespace flags there"
-            .into();
+    if surroundings::is_filtered() {
+        return format!(
+            "a seccomp filter of the surrounding container forbids it: allow clone with namespace \
+            flags there{}",
+            surroundings::advice(&[Need::Filter])
+        );
     }
     "the caller is in a chroot, or its own user or group id is not mapped, or a security module \
     forbids it"
@@ -166,8 +178,8 @@ const PROCESSES: &str = "a limit on processes is reached: RLIMIT_NPROC (ulimit -
 the caller's cgroup, or kernel.pid_max";
 
 const APPARMOR: &str = "AppArmor grants user namespaces by executable only \
-(kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile and name its \
-path (Sandbox::warden or SECLUDE_WARDEN)";
+(kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile (sudo seclude \
+doctor --fix) and name its path (Sandbox::warden or SECLUDE_WARDEN)";
 
 fn why_no_space() -> String {
     if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
@@ -218,19 +230,6 @@ pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {
         _ => Error::new(ErrorKind::WardenLost, "read the warden's report")
             .because("it is out of turn"),
     }
-}
-
-/// A seccomp filter around the caller refuses a call that has no replacement.
-fn of_filter_around(error: Error, call: &str) -> Error {
-    let hint = match call {
-        "keyctl" => "allow keyctl in that container's seccomp profile, or have the sandbox's own \
-        filter refuse add_key, keyctl and request_key: then no keyring of its own is needed"
-            .to_owned(),
-        call => format!("allow {call} in that container's seccomp profile"),
-    };
-    error
-        .because(format!("the seccomp filter of a surrounding container refuses {call}(2)"))
-        .hint(hint)
 }
 
 /// The caller could not open a pidfd of its own process.

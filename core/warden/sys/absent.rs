@@ -101,6 +101,8 @@ impl Call {
             // EFAULT for a null path.
             nr::MOUNT | nr::PIVOT_ROOT | nr::SYMLINKAT | nr::CAPSET => [0; 5],
             nr::OPENAT | nr::MKDIRAT => [NO_FILE, 0, 0, 0, 0],
+            // EINVAL for a negative length, after a check for CAP_SYS_ADMIN.
+            nr::SETHOSTNAME | nr::SETDOMAINNAME => [nothing, NO_FILE, 0, 0, 0],
             // These succeed and change nothing.
             nr::SETRESUID | nr::SETRESGID => [NONE, NONE, NONE, 0, 0],
             nr::PERSONALITY => [NONE, 0, 0, 0, 0],

@@ -8,10 +8,12 @@
 
 mod cgroups;
 mod classic;
+mod containers;
 mod doctor;
 mod installed;
 mod layouts;
 mod maps;
+mod matrix;
 mod nesting;
 mod shortage;
 mod surroundings;

@@ -360,7 +360,7 @@ const DEBUGGING: &[&str] = &["kcmp", "pidfd_getfd", "process_vm_readv", "process
 ///
 /// The arguments of `clone3` lie in memory, which a filter cannot read. The contexts of `io_setup`
 /// are counted only for the whole host (fs.aio-max-nr), so one sandbox could use up all of them.
-const ABSENT: &[&str] =
+pub(crate) const ABSENT: &[&str] =
     &["clone3", "io_setup", "listmount", "listns", "memfd_secret", "rseq_slice_yield", "statmount"];
 
 /// The allowed socket families: AF_UNIX, AF_INET and AF_INET6.

@@ -1,8 +1,9 @@
 //! Why a step of the set-up failed.
 
-use super::{APPARMOR, PROCESSES, of_descriptors, of_filter_around, sysctl};
+use super::{APPARMOR, PROCESSES, of_absent_call, of_descriptors, of_filter_around, sysctl};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::step::Step;
+use crate::host::surroundings::{self, Need};
 use crate::plan::idmap::Mapping;
 use crate::plan::{Label, Plan};
 use crate::policy::seccomp::Syscall;
@@ -108,22 +109,19 @@ fn of_reason(
     let call = Syscall::new(call);
     match reason {
         reason::FILTER => Some(of_filter_around(error(ErrorKind::Unsupported), &call.to_string())),
-        reason::ABSENT => Some(
-            error(ErrorKind::Unsupported)
-                .because(format!(
-                    "this kernel, or the seccomp filter of a surrounding container, lacks {call}(2)"
-                ))
-                .hint(format!(
-                    "allow {call} in that container's seccomp profile, or use a newer kernel"
-                )),
-        ),
+        reason::ABSENT => Some(of_absent_call(error(ErrorKind::Unsupported), &call.to_string())),
         reason::NO_MOUNTS => Some(
             error(ErrorKind::NamespacesDenied)
                 .because("a Landlock domain or an LSM policy around the caller forbids mounts")
-                .hint(
+                .hint(format!(
                     "start the caller outside that Landlock sandbox (Landlock lets nobody mount \
-                    who is held to files), or change the security module's profile for it",
-                ),
+                    who is held to files), or change the security module's profile for it{}",
+                    if surroundings::is_confined_by_apparmor() {
+                        surroundings::advice(&[Need::Mounts])
+                    } else {
+                        String::new()
+                    }
+                )),
         ),
         reason::AUTOMOUNT => {
             let source =
@@ -254,15 +252,12 @@ fn explain(
         (libc::EISDIR, None, Some(at)) => {
             (ErrorKind::Setup, Some(format!("{} is a directory", at.display())))
         }
-        (libc::EPERM, _, Some(at)) if at == Path::new("/proc") => (
-            ErrorKind::NamespacesDenied,
-            Some(
-                "a surrounding container masks parts of /proc, and the kernel then mounts no fresh \
-                one: start that container with an unmasked /proc, or that sandbox with nesting \
-                allowed"
-                    .into(),
-            ),
-        ),
+        (libc::EPERM, _, Some(at)) if at == Path::new("/proc") => {
+            (ErrorKind::NamespacesDenied, Some(masked_proc()))
+        }
+        (libc::EPERM, _, _) if step == Step::ProcessView && surroundings::proc_is_masked() => {
+            (ErrorKind::NamespacesDenied, Some(masked_proc()))
+        }
         (libc::EPERM | libc::EACCES, _, _)
             if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") =>
         {
@@ -325,6 +320,15 @@ fn explain(
         ),
         _ => (ErrorKind::Setup, None),
     }
+}
+
+/// A fresh proc cannot be mounted, for a sandbox or to sample its processes.
+fn masked_proc() -> String {
+    format!(
+        "a surrounding container masks parts of /proc, and the kernel then mounts no fresh one: \
+        start that container with an unmasked /proc, or that sandbox with nesting allowed{}",
+        surroundings::advice(&[Need::Proc])
+    )
 }
 
 /// Why the command may not read a file that the caller could open.
