@@ -84,8 +84,9 @@ const SECTIONS: &[section::Section] = &[
     ("tests/drivers/told.h", "figures as numbers", figures::c_numbers),
 ];
 
-/// The files that are written as a whole, and the functions that write them.
-const FILES: &[(&str, fn() -> Vec<String>)] = &[("capi/seccomp/seclude.json", container::profile)];
+/// A file that is written as a whole, and the function that gives its lines.
+type WholeFile = (&'static str, fn() -> Vec<String>);
+const FILES: &[WholeFile] = &[("capi/seccomp/seclude.json", container::profile)];
 
 fn main() -> ExitCode {
     let check = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {

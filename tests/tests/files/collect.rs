@@ -203,7 +203,7 @@ fn a_deep_tree_is_bounded() {
         const DEEP: &str = "import os\nos.chdir('/work')\n\
             for n in range(2000):\n os.mkdir('d' * 200)\n os.chdir('d' * 200)\n";
         let sandbox = Sandbox::new().tmpfs("/work", MiB(64));
-        for pattern in ["*", "*/*/*/*/*", &"*/".repeat(30).trim_end_matches('/')] {
+        for pattern in ["*", "*/*/*/*/*", "*/".repeat(30).trim_end_matches('/')] {
             let mut command = sandbox.command("python3");
             command.args(["-c", DEEP]).current_dir("/work");
             let files = collected(command.collect(pattern));
