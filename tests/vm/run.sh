@@ -71,9 +71,9 @@ if [ -z "$script" ]; then
     cd "$top"
     # Only these test programs, and on this machine's own processor in the usual directory.
     build=(test --quiet --no-run --package seclude-tests --message-format=json)
-    for name in "${tests[@]}"; do
-        build+=(--test "${name%%[@=/]*}")
-    done
+    while read -r name; do
+        build+=(--test "$name")
+    done < <(printf '%s\n' "${tests[@]%%[@=/]*}" | sort -u)
     if [ "$VM_ARCH" != x86_64 ]; then
         build+=(--target "$target")
         variable=${target^^}
