@@ -131,6 +131,7 @@ package: ## the published crates, built from their own packages
 
 api: ## the public API of the crate against the committed baseline; UPDATE=1 writes that
 	$(call say,the API in Rust)
+	rm -rf target/site-api/doc/seclude
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude \
 		--target-dir target/site-api
 	$(PYTHON) packaging/public-api.py core/public-api.txt target/site-api/doc/seclude \
