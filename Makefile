@@ -152,6 +152,7 @@ package: ## the published crates, built from their own packages
 
 api: ## the public API of the crate against the committed baseline; UPDATE=1 writes that
 	$(call say,the API in Rust)
+	rm -rf $${CARGO_TARGET_DIR:-target}/doc/seclude
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --package seclude
 	$(PYTHON) packaging/public-api.py core/public-api.txt $${CARGO_TARGET_DIR:-target}/doc/seclude \
 		$(if $(UPDATE),--update)

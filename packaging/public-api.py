@@ -23,6 +23,8 @@ PAGES = ("struct.", "enum.", "fn.", "trait.", "type.", "constant.", "macro.", "u
 # Of no type of ours: `impl<T> From<T> for T` and the like.
 SKIPPED = "blanket-implementations-list"
 DECLARATIONS = {"item-decl", "code-header"}
+# Traits that only the compiler may name. They come and go with its versions.
+UNSTABLE = ("impl Freeze for ", "impl UnsafeUnpin for ", "impl StructuralPartialEq for ")
 # Elements without an end.
 VOID = {"br", "hr", "img", "input", "link", "meta", "wbr"}
 
@@ -80,10 +82,14 @@ def surface(documents: Path) -> list[str]:
             continue
         parser = Declarations()
         parser.feed(page.read_text())
+        if not parser.found:
+            # It only leads to the item's own page.
+            continue
         kind, name, _ = page.name.split(".", 2)
         path = "::".join((*page.parent.relative_to(documents).parts, name))
         lines.append(f"{kind} {path}")
-        lines += sorted(f"    {declaration}" for declaration in set(parser.found))
+        declarations = {found for found in parser.found if not found.startswith(UNSTABLE)}
+        lines += sorted(f"    {declaration}" for declaration in declarations)
     return lines
 
 
