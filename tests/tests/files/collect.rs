@@ -270,6 +270,14 @@ fn a_command_of_the_callers_own_user_lends_no_capabilities() {
         let mut command = sandbox.command("true");
         let error = collected(command.collect("/data/moved")).error.expect("it is another's");
         assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
+        // A copy out of the running sandbox has the same rights.
+        let cell = sandbox.cell().expect("it starts");
+        let to = place.path().join("to");
+        let transfer = Transfer::new();
+        cell.copy_out("/data/own", &to, &transfer).expect("the control: the command may read it");
+        let error = cell.copy_out("/data/moved", place.path().join("moved"), &transfer);
+        let error = error.expect_err("it is another's");
+        assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
     });
 }
 

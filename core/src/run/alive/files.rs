@@ -3,7 +3,7 @@
 use super::Alive;
 use crate::base::error::{Error, Result};
 use crate::policy::check_inside;
-use crate::run::transfer::{self, Copied, Side, Transfer, path_of};
+use crate::run::transfer::{self, Copied, Owner, Side, Transfer, path_of};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -45,8 +45,19 @@ impl Alive {
             path: within(inside)?,
             shown: inside,
             directory: self.root()?,
-            owner: self.owner,
+            owner: self.owner_of_files()?,
         })
+    }
+
+    /// The user with whose rights the caller reads and writes the sandbox's files.
+    ///
+    /// If that is a privileged caller itself ([`Sandbox::as_caller`](crate::Sandbox::as_caller)),
+    /// it is the caller without its capabilities over files, which the command does not have.
+    pub fn owner_of_files(&self) -> Result<Option<Owner>> {
+        match self.owner {
+            Some(owner) => Ok(Some(owner)),
+            None => transfer::privileged_caller(),
+        }
     }
 
     /// Opens the root directory of the sandbox's mount namespace.

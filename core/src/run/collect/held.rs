@@ -50,12 +50,7 @@ impl HeldFiles {
         Ok(HeldFiles {
             wanted: wanted.clone(),
             directory: directory.into(),
-            // Without this, what the command has moved to a match would be read in the name of a
-            // privileged caller whose own user it is (Sandbox::as_caller).
-            owner: match alive.owner {
-                Some(owner) => Some(owner),
-                None => transfer::privileged_caller()?,
-            },
+            owner: alive.owner_of_files()?,
             root: root.into(),
             namespace: namespace.into(),
         })
