@@ -245,8 +245,8 @@ fn a_hard_link_gives_no_more_than_its_file() {
     });
 }
 
-/// A privileged caller's command that is the caller's own user has no capabilities. What it may not
-/// read is not collected with the caller's.
+/// A privileged caller's command that is the caller's own user has no capabilities. A file that it
+/// may not read is not collected with the caller's.
 #[test]
 fn a_command_of_the_callers_own_user_lends_no_capabilities() {
     as_each("a_command_of_the_callers_own_user_lends_no_capabilities", |who| {

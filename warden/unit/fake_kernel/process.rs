@@ -85,6 +85,9 @@ impl Process {
             nr::KEYCTL => Err(Errno::EOPNOTSUPP),
             nr::ADD_KEY | nr::REQUEST_KEY => Err(super::EFAULT),
             nr::SETHOSTNAME | nr::SETDOMAINNAME => self.needs_capability().and_then(|()| {
+                if !(0..=64).contains(&(a[1] as i32)) {
+                    return Err(Errno::EINVAL);
+                }
                 let name = memory::read(a[0], a[1])?;
                 self.host_name = String::from_utf8_lossy(&name).into_owned();
                 Ok(0)

@@ -20,8 +20,8 @@ pub(crate) fn calls_of_x86_64() -> impl Iterator<Item = &'static str> {
 }
 
 impl Profile {
-    /// The calls that the profile allows. What it refuses of a call that it allows otherwise, such
-    /// as a request of `ioctl`, is left out: the filter inside refuses it.
+    /// The calls that the profile allows. Refusals within a call that it allows otherwise, such
+    /// as of a request of `ioctl`, are left out: the filter inside makes them.
     pub(crate) fn allowed(self) -> Vec<AllowedCall> {
         let rules = self.rules();
         let allowed = rules.iter().filter(|rule| rule.action == Action::Allow);
