@@ -24,7 +24,8 @@ musl := $(shell uname -m)-unknown-linux-musl
 say = @printf '\n==== %s\n' '$(1)'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-subprocess \
+.PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-grounds \
+	test-subprocess \
 	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
 	miri coverage package sanitize soak stress exposure test-races test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
@@ -82,11 +83,18 @@ test-table: library wheel ## the behaviour table through Rust, C and Python, as 
 	$(table) $(CARGO) test --quiet --package seclude-tests --test table
 	$(call say,the pictures and the batches of the command line and of Python)
 	$(table) $(CARGO) test --quiet --package seclude-tests --test cli -- python_
-	$(call say,the table in cells and from a pool; in Rust alone from a template)
-	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
-	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
+	$(call say,the table in cells and from a pool through two faces each; in Rust alone from a template)
+	$(table) SECLUDE_TEST_GROUND=cell SECLUDE_TEST_FACES=rust,c $(CARGO) test --quiet \
+		--package seclude-tests --test table
+	$(table) SECLUDE_TEST_GROUND=pool SECLUDE_TEST_FACES=rust,python $(CARGO) test --quiet \
+		--package seclude-tests --test table
 	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet \
 		--package seclude-tests --test table
+
+test-grounds: library wheel ## the behaviour table in cells and from a pool through all three faces
+	$(call say,the table in cells and from a pool)
+	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
+	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
 
 test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)
