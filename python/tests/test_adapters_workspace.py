@@ -10,6 +10,7 @@ import decimal
 import errno
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,7 +131,9 @@ def test_a_link_in_the_callers_directory_does_not_lead_out(
 
 def test_what_a_command_leaves_ends_with_the_workspace(work: Workspace) -> None:
     work.run(["sh", "-c", "sleep 1000 & echo started"])
-    assert any("sleep" in one.command for one in work.cell.processes())
+    deadline = time.monotonic() + 30
+    while not any("sleep" in one.command for one in work.cell.processes()):
+        assert time.monotonic() < deadline
     work.close()
     assert not work.cell.is_alive
 

@@ -137,24 +137,34 @@ fn read_only_while_it_runs() {
         hierarchies()
             .iter()
             .for_each(|mount| run("mount", &["-o", "remount,bind,rw", &mount.to_string_lossy()]));
-        // The next run removes what could not be removed.
-        command(&limited(), "exit", 0, &mark).status().expect("it starts");
+        // The next caller removes what could not be removed.
+        let place = scratch::directory();
+        let next = caller("true", &[], place.path()).status().expect("the driver is there");
+        assert!(next.success(), "{next}");
         let left = left_after(GRACE, |owner| owner == std::process::id());
         assert!(left.is_empty(), "{left:?}");
     });
 }
 
-/// A caller with a command that sleeps under limits.
-fn caller(mark: &str, place: &Path) -> Child {
+/// Another caller, which runs a command under limits.
+fn caller(program: &str, arguments: &[&str], place: &Path) -> Command {
     let (job, result) = (place.join("job"), place.join("result"));
     let job_text = Job {
         policy: r#"{"memory": "64M", "pids": 20, "cpu_time": 100}"#.into(),
-        program: "sh".into(),
-        arguments: ["-c", "while :; do sleep 0.2; done", mark].map(Into::into).to_vec(),
+        program: program.into(),
+        arguments: arguments.iter().copied().map(Into::into).collect(),
         ..Job::default()
     };
     std::fs::write(&job, job_text.write()).expect("a file of our own");
-    Command::new(driver()).args([&job, &result]).spawn().expect("the driver is there")
+    let mut caller = Command::new(driver());
+    caller.args([&job, &result]);
+    caller
+}
+
+/// A caller with a command that sleeps under limits.
+fn sleeping_caller(mark: &str, place: &Path) -> Child {
+    let arguments = ["-c", "while :; do sleep 0.2; done", mark];
+    caller("sh", &arguments, place).spawn().expect("the driver is there")
 }
 
 #[test]
@@ -162,7 +172,7 @@ fn what_a_killed_caller_left_is_gone_after_the_next_run() {
     as_each("what_a_killed_caller_left_is_gone_after_the_next_run", |who| {
         for _ in 0..5 {
             let (mark, place) = (mark(), scratch::directory());
-            let mut killed = caller(&mark, place.path());
+            let mut killed = sleeping_caller(&mark, place.path());
             await_marked(&mark, 1);
             let pid = killed.id();
             let made = left(|owner| owner == pid);
@@ -187,7 +197,7 @@ fn what_a_killed_caller_left_is_gone_after_the_next_run() {
 fn a_living_callers_cgroups_stay() {
     as_each("a_living_callers_cgroups_stay", |who| {
         let (mark, place) = (mark(), scratch::directory());
-        let mut living = caller(&mark, place.path());
+        let mut living = sleeping_caller(&mark, place.path());
         await_marked(&mark, 1);
         let pid = living.id();
         let made = left(|owner| owner == pid);

@@ -8,7 +8,9 @@ use crate::host::cgroup::Froze;
 use crate::host::socket::Socket;
 use crate::wire::message::Request;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_millis(2);
 
 named! {
     /// The mechanism that froze a command, or a whole cell.
@@ -48,42 +50,57 @@ impl Alive {
     /// `processes` have stopped. Without a socket of its own, the first is the warden, which does
     /// not stop.
     ///
+    /// The parent of a vfork(2) stops only when its child has executed a program, which a stopped
+    /// child does not. So everything continues for a moment between the attempts.
+    ///
     /// # Errors
     ///
-    /// An error if one of them still runs after 400 ms. A process in uninterruptible sleep, such as
-    /// one that waits for a disk, stops only afterwards. Nothing stays stopped after an error.
+    /// An error if one of them still runs in every attempt. A process in uninterruptible sleep,
+    /// such as one that waits for a disk, stops only afterwards. Nothing stays stopped after an
+    /// error.
     pub fn stop(
         &self,
         socket: Option<&Socket>,
         processes: impl Fn() -> Result<Vec<Process>>,
     ) -> Result<Freezer> {
-        let held = self.try_stop(socket, &processes);
-        if held.is_err() {
+        const ATTEMPTS: u32 = 8;
+        const TIME: Duration = Duration::from_millis(50);
+        let start = Instant::now();
+        for _ in 0..ATTEMPTS {
+            let stopped = self.try_stop(socket, &processes, TIME);
+            if matches!(stopped, Ok(true)) {
+                return Ok(Freezer::Signal);
+            }
             self.ask(socket, &Request::Stop { on: false }, &[])?;
+            stopped?;
+            std::thread::sleep(PAUSE);
         }
-        held
+        let waited = start.elapsed().as_millis();
+        Err(Error::new(ErrorKind::HostLimit, "freeze everything inside")
+            .because(format!("SIGSTOP has not stopped all of it after {waited} ms"))
+            .hint("a process that waits for a disk stops only afterwards: try again"))
     }
 
+    /// Sends SIGSTOP until everything has stopped, for this long. Returns whether it has.
     fn try_stop(
         &self,
         socket: Option<&Socket>,
         processes: &impl Fn() -> Result<Vec<Process>>,
-    ) -> Result<Freezer> {
-        const ROUNDS: u32 = 200;
-        const PAUSE: Duration = Duration::from_millis(2);
+        time: Duration,
+    ) -> Result<bool> {
+        let end = Instant::now() + time;
         let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
-        for _ in 0..ROUNDS {
+        loop {
             // In each round, for what has been forked since the last one.
             self.ask(socket, &Request::Stop { on: true }, &[])?;
             if processes()?.iter().skip(usize::from(socket.is_none())).all(still) {
-                return Ok(Freezer::Signal);
+                return Ok(true);
+            }
+            if Instant::now() > end {
+                return Ok(false);
             }
             std::thread::sleep(PAUSE);
         }
-        let waited = PAUSE.saturating_mul(ROUNDS).as_millis();
-        Err(Error::new(ErrorKind::HostLimit, "freeze everything inside")
-            .because(format!("SIGSTOP has not stopped all of it after {waited} ms"))
-            .hint("a process that waits for a disk stops only afterwards: try again"))
     }
 
     /// Lets everything in the sandbox continue.
