@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How many times to check that all processes are in the frozen cgroup, and that they are frozen.
-const ROUNDS: u32 = 200;
+const ROUNDS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(2);
 const FREEZE: &str = "freeze everything inside";
 

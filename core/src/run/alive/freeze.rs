@@ -63,7 +63,7 @@ impl Alive {
         socket: Option<&Socket>,
         processes: impl Fn() -> Result<Vec<Process>>,
     ) -> Result<Freezer> {
-        const ATTEMPTS: u32 = 8;
+        const ATTEMPTS: u32 = 20;
         const TIME: Duration = Duration::from_millis(50);
         let start = Instant::now();
         for _ in 0..ATTEMPTS {

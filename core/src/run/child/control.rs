@@ -91,7 +91,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// If a process is not frozen within 400 ms, or if the request cannot be sent to the warden.
+    /// If a process is not frozen within a second, or if the request cannot be sent to the warden.
     /// Everything continues then.
     pub fn freeze(&mut self) -> Result<Freezer> {
         match self.outcome {
