@@ -14,8 +14,9 @@ BUILD   := target/seclude-capi
 DIST    ?= target/dist
 export CARGO PYTHON
 
-table := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver SECLUDE_TEST_PYTHON=$(VENV)/bin/python \
-	SECLUDE_TEST_FACES=rust,c,python
+c_face := SECLUDE_TEST_C_DRIVER=$(PUBLIC)/driver
+python_face := SECLUDE_TEST_PYTHON=$(VENV)/bin/python
+table := $(c_face) $(python_face) SECLUDE_TEST_FACES=rust,c,python
 # Documents whose programs are run: each block of code that is followed by what it prints.
 shown := README.md core/README.md python/README.md \
 	$(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md \
@@ -84,9 +85,9 @@ test-table: library wheel ## the behaviour table through Rust, C and Python, as 
 	$(call say,the pictures and the batches of the command line and of Python)
 	$(table) $(CARGO) test --quiet --package seclude-tests --test cli -- python_
 	$(call say,the table in cells and from a pool through two faces each; in Rust alone from a template)
-	$(table) SECLUDE_TEST_GROUND=cell SECLUDE_TEST_FACES=rust,c $(CARGO) test --quiet \
+	$(c_face) SECLUDE_TEST_GROUND=cell SECLUDE_TEST_FACES=rust,c $(CARGO) test --quiet \
 		--package seclude-tests --test table
-	$(table) SECLUDE_TEST_GROUND=pool SECLUDE_TEST_FACES=rust,python $(CARGO) test --quiet \
+	$(python_face) SECLUDE_TEST_GROUND=pool SECLUDE_TEST_FACES=rust,python $(CARGO) test --quiet \
 		--package seclude-tests --test table
 	SECLUDE_TEST_GROUND=prepared SECLUDE_TEST_FACES=rust $(CARGO) test --quiet \
 		--package seclude-tests --test table
