@@ -2296,7 +2296,7 @@ uint32_t seclude_processes_uid(const seclude_processes *processes, size_t index)
 
 /**
  * Returns a process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped,
- * 'Z' a zombie, which has ended but was not waited for.
+ * 'Z' a zombie, which has ended but was not waited for. 'T' and 'Z' mean all its threads.
  */
 char seclude_processes_state(const seclude_processes *processes, size_t index);
 

@@ -110,7 +110,7 @@ pub unsafe extern "C" fn seclude_processes_uid(
 }
 
 /// Returns a process's state: 'R' running, 'S' sleeping, 'D' in uninterruptible sleep, 'T' stopped,
-/// 'Z' a zombie, which has ended but was not waited for.
+/// 'Z' a zombie, which has ended but was not waited for. 'T' and 'Z' mean all its threads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_processes_state(
     processes: *const seclude_processes,

@@ -15,14 +15,17 @@ pub struct ProcessScan {
 
 /// What a scan needs of `/proc/PID/stat`.
 struct Stat {
+    /// The state of the main thread, or of the thread with this id.
     state: u8,
     parent: u32,
     session: u32,
+    threads: u32,
 }
 
 impl Stat {
-    fn is_stopped(&self) -> bool {
-        matches!(self.state, b'T' | b't' | b'Z' | b'X')
+    /// Whether the main thread has ended and others have not.
+    fn is_headless(&self) -> bool {
+        self.threads > 1 && matches!(self.state, b'Z' | b'X')
     }
 }
 
@@ -113,7 +116,13 @@ impl ProcessScan {
             }
         }
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
-            visit(*pid, stat.is_stopped());
+            // No thread of a process in which one is stopped forks.
+            let state = if stat.is_headless() {
+                self.living_thread(*pid).map_or(b'X', |(_, state)| state)
+            } else {
+                stat.state
+            };
+            visit(*pid, matches!(state, b'T' | b't' | b'Z' | b'X'));
         }
         Ok(())
     }
@@ -167,9 +176,30 @@ impl ProcessScan {
         let name_end = text.iter().rposition(|&byte| byte == b')')?;
         let mut fields = text.get(name_end + 2..)?.split(|&byte| byte == b' ');
         let state = *fields.next()?.first()?;
-        let mut number = || core::str::from_utf8(fields.next()?).ok()?.parse::<u32>().ok();
-        let (parent, _group, session) = (number()?, number()?, number()?);
-        Some(Stat { state, parent, session })
+        let mut number =
+            |skip: usize| core::str::from_utf8(fields.nth(skip)?).ok()?.parse::<u32>().ok();
+        // Fields 4, 6 and 20 in proc_pid_stat(5).
+        let (parent, session, threads) = (number(0)?, number(1)?, number(13)?);
+        Some(Stat { state, parent, session, threads })
+    }
+
+    /// A thread of the process that has not ended, and its state. `/proc/TID` is there, though no
+    /// listing of `/proc` shows it.
+    fn living_thread(&self, pid: u32) -> Option<(u32, u8)> {
+        let path = ShortText::numbered(b"", pid.into(), b"/task");
+        let listed =
+            sys::open(self.proc.number(), path.as_c_str(), open::READ | open::DIRECTORY, 0).ok()?;
+        let mut threads = Entries::new(listed);
+        while let Ok(Some(name)) = threads.next() {
+            let id = core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok());
+            if let Some(id) = id
+                && let Some(Stat { state, .. }) = self.stat(id)
+                && !matches!(state, b'Z' | b'X')
+            {
+                return Some((id, state));
+            }
+        }
+        None
     }
 
     fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32)) {
@@ -194,6 +224,17 @@ impl ProcessScan {
                 }
             }
         }
+    }
+
+    /// Reads a file that shows a process's memory. One of a main thread that has ended shows none:
+    /// then this reads another thread's.
+    pub fn read_memory<'a>(&self, pid: u32, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+        let length = self.read(pid, file, buffer).map_or(0, <[u8]>::len);
+        if buffer[..length].windows(3).any(|word| word == b"Rss") || !self.stat(pid)?.is_headless()
+        {
+            return Some(&buffer[..length]);
+        }
+        self.read(self.living_thread(pid)?.0, file, buffer)
     }
 
     /// Reads one of a process's files, as far as it fits into the buffer.

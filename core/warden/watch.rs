@@ -193,7 +193,7 @@ impl Watch {
                 let reaped = scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
                 sample.cpu_ns += sys::cpu_time_of(pid) + reaped;
             }
-            if let Some(status) = scan.read(pid, b"/status", &mut buffer) {
+            if let Some(status) = scan.read_memory(pid, b"/status", &mut buffer) {
                 sample.memory +=
                     field(status, b"RssAnon:") * 1024 + field(status, b"RssShmem:") * 1024;
                 sample.peaks += field(status, b"VmHWM:") * 1024;
@@ -289,11 +289,11 @@ fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
 /// cannot be read.
 fn memory_of(scan: &ProcessScan, pid: u32) -> u64 {
     let mut buffer = [0u8; 4096];
-    let parts = match scan.read(pid, b"/smaps_rollup", &mut buffer) {
+    let parts = match scan.read_memory(pid, b"/smaps_rollup", &mut buffer) {
         Some(text) if !text.is_empty() => [field(text, b"Pss_Anon:"), field(text, b"Pss_Shmem:")],
         _ => [0; 2],
     };
-    let parts = match (parts, scan.read(pid, b"/status", &mut buffer)) {
+    let parts = match (parts, scan.read_memory(pid, b"/status", &mut buffer)) {
         ([0, 0], Some(text)) => [field(text, b"RssAnon:"), field(text, b"RssShmem:")],
         (parts, _) => parts,
     };

@@ -262,7 +262,10 @@ class Process:
     uid: int
     """Its user id as the caller sees it."""
     state: str
-    """R running, S sleeping, D uninterruptible sleep, T stopped, Z zombie."""
+    """R running, S sleeping, D uninterruptible sleep, T stopped, Z zombie.
+
+    T and Z mean all its threads.
+    """
 
     @staticmethod
     def _from_native(seen: _Seen) -> Process:

@@ -8,11 +8,21 @@ use std::time::{Duration, Instant};
 
 /// The processes that have `mark` in their arguments, in this pid namespace and all below it.
 pub fn marked(mark: &str) -> Vec<u32> {
-    let holds = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|text| text.windows(mark.len()).any(|part| part == mark.as_bytes()))
-    };
-    processes().into_iter().filter(holds).collect()
+    let holds = |text: &[u8]| text.windows(mark.len()).any(|part| part == mark.as_bytes());
+    processes().into_iter().filter(|pid| arguments(*pid).is_some_and(|text| holds(&text))).collect()
+}
+
+/// The arguments of a process. A main thread that has ended has none: then of one of the others.
+fn arguments(pid: u32) -> Option<Vec<u8>> {
+    let of = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).ok();
+    of(pid).filter(|text| !text.is_empty()).or_else(|| threads(pid).into_iter().find_map(of))
+}
+
+/// The threads of a process, without the main one.
+fn threads(pid: u32) -> Vec<u32> {
+    let listed = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|thread| *thread != pid).collect()
 }
 
 /// Waits until at least `count` processes have `mark` in their arguments, and returns them.
@@ -104,9 +114,10 @@ pub fn wardens() -> Vec<(u32, u32)> {
     living.filter_map(|pid| Some((parent(pid)?, pid))).collect()
 }
 
-/// Whether a process has ended: it is a zombie, or no process has this id.
+/// Whether a process has ended: it is a zombie with all its threads, or no process has this id.
 pub fn has_ended(pid: u32) -> bool {
-    field_of_stat(pid, 0).is_none_or(|state| state == "Z" || state == "X")
+    let ended = |pid| field_of_stat(pid, 0).is_none_or(|state| state == "Z" || state == "X");
+    ended(pid) && threads(pid).into_iter().all(ended)
 }
 
 /// The descriptors of this process: number and target.

@@ -31,8 +31,24 @@ pub struct Process {
     /// The effective user id, as the caller sees it.
     pub uid: u32,
     /// The state: `R` running, `S` sleeping, `D` in uninterruptible sleep, `T` stopped, `Z` ended
-    /// but not reaped.
+    /// but not reaped. `T` and `Z` mean all threads: the main thread of a process may have ended
+    /// while others run.
     pub state: char,
+    /// A thread that has not ended, if one is left. `/proc` shows by its id what the process holds,
+    /// and by `pid` nothing once the main thread has ended.
+    pub(crate) thread: u32,
+}
+
+impl Process {
+    /// Whether it has ended, but has not been reaped.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// Whether it does nothing: stopped, or ended.
+    pub(crate) fn is_still(&self) -> bool {
+        self.has_ended() || matches!(self.state, 'T' | 't')
+    }
 }
 
 /// Lists `root` and its descendants, each after its parent.
@@ -144,13 +160,15 @@ fn stat(pid: u32) -> Result<Option<u32>> {
 ///
 /// `Io` if `/proc` cannot be read.
 pub fn started(pid: u32) -> Result<Option<u64>> {
-    match field(pid, 3)?.as_deref() {
-        None | Some("Z" | "X") => Ok(None),
-        Some(_) => Ok(field(pid, 22)?.and_then(|field| field.parse().ok())),
+    match read(pid)? {
+        Some(process) if !process.has_ended() => {
+            Ok(field(pid, 22)?.and_then(|field| field.parse().ok()))
+        }
+        _ => Ok(None),
     }
 }
 
-/// The state letter of a process. `None` if the process is gone, or the caller's `/proc` does not
+/// The state letter of a process's main thread. `None` if the process is gone, or the caller's `/proc` does not
 /// show it.
 pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
@@ -159,7 +177,7 @@ pub fn state(pid: u32) -> Option<char> {
 /// Whether `root` has a descendant that has not ended. `None` if the caller's `/proc` cannot be
 /// read.
 pub fn lives_below(root: i32) -> Option<bool> {
-    Some(below(root).ok()?.iter().skip(1).any(|process| !matches!(process.state, 'Z' | 'X')))
+    Some(below(root).ok()?.iter().skip(1).any(|process| !process.has_ended()))
 }
 
 /// The descendants of `root`.
@@ -188,8 +206,7 @@ pub fn kill(list: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
     stop(&list)?;
     for _ in 0..ROUNDS {
         let found = list()?;
-        let living: Vec<&Process> =
-            found.iter().filter(|process| !matches!(process.state, 'Z' | 'X')).collect();
+        let living: Vec<&Process> = found.iter().filter(|process| !process.has_ended()).collect();
         if living.is_empty() {
             return Ok(true);
         }
@@ -208,10 +225,7 @@ pub fn kill(list: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
 pub fn stop(list: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
     for _ in 0..ROUNDS {
         let found = list()?;
-        let running: Vec<&Process> = found
-            .iter()
-            .filter(|process| !matches!(process.state, 'T' | 't' | 'Z' | 'X'))
-            .collect();
+        let running: Vec<&Process> = found.iter().filter(|process| !process.is_still()).collect();
         if running.is_empty() {
             return Ok(true);
         }
@@ -242,29 +256,70 @@ fn signal(process: &Process, signal: i32) {
 ///
 /// The name in parentheses may itself contain parentheses and spaces, so the last `)` ends it.
 fn field(pid: u32, number: usize) -> Result<Option<String>> {
+    Ok(field_of(&file(pid, "stat")?.unwrap_or_default(), number))
+}
+
+fn field_of(stat: &[u8], number: usize) -> Option<String> {
     const FIRST: usize = 3;
-    let text = file(pid, "stat")?.unwrap_or_default();
-    let end = text.iter().rposition(|byte| *byte == b')');
-    Ok(end.and_then(|end| {
-        String::from_utf8_lossy(&text[end + 1..])
-            .split_whitespace()
-            .nth(number - FIRST)
-            .map(str::to_owned)
-    }))
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    String::from_utf8_lossy(&stat[end + 1..])
+        .split_whitespace()
+        .nth(number.checked_sub(FIRST)?)
+        .map(str::to_owned)
 }
 
 /// Reads one process. Its `inside_pid` is the id in its own pid namespace.
 fn read(pid: u32) -> Result<Option<Process>> {
     let Some(status) = file(pid, "status")? else { return Ok(None) };
     let command = file(pid, "cmdline")?.unwrap_or_default();
-    Ok(process(pid, &String::from_utf8_lossy(&status), &command))
+    let status = String::from_utf8_lossy(&status);
+    let Some(mut process) = process(pid, &status, &command) else { return Ok(None) };
+    if process.is_still()
+        && status_field(&status, "Threads") != Some("1")
+        && let Some(busiest) = busiest_thread(pid)?
+    {
+        (process.state, process.thread) = busiest;
+    }
+    Ok(Some(process))
+}
+
+/// The state and id of the thread that does the most. `None` if the process has ended, or the
+/// caller may not list its threads.
+fn busiest_thread(pid: u32) -> Result<Option<(char, u32)>> {
+    let path = format!("/proc/{pid}/task");
+    let threads = match fs::read_dir(&path) {
+        Ok(threads) => threads,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::io(format!("list {path}"), error).at(path)),
+    };
+    let rank = |(state, _): &(char, u32)| match state {
+        'Z' | 'X' => 0,
+        'T' | 't' => 1,
+        _ => 2,
+    };
+    let mut found = Vec::new();
+    for thread in threads {
+        // An error here is the end of the process.
+        let Ok(thread) = thread else { break };
+        let Some(id) = thread.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = file(pid, &format!("task/{id}/stat"))?;
+        let state = stat.as_deref().and_then(|text| field_of(text, 3)?.chars().next());
+        found.extend(state.map(|state| (state, id)));
+    }
+    Ok(found.into_iter().max_by_key(rank))
+}
+
+fn status_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 /// Parses `/proc/PID/status` and `/proc/PID/cmdline`.
 fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
-    let field = |name: &str| {
-        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-    };
+    let field = |name| status_field(status, name);
     let mut pids: Vec<u32> =
         field("NSpid")?.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     // The mounted procfs may belong to an outer pid namespace, whose ids come first in the list.
@@ -289,6 +344,7 @@ fn process(pid: u32, status: &str, command: &[u8]) -> Option<Process> {
         pids,
         name,
         command,
+        thread: pid,
     })
 }
 

@@ -156,7 +156,8 @@ impl Cell {
     /// # Errors
     ///
     /// An error if the cell has been closed, if processes appear faster than they can be stopped,
-    /// or if the kernel does not freeze them within a second. Everything continues then.
+    /// or if the kernel does not freeze them within 10 seconds (SIGSTOP: one). Everything continues
+    /// then.
     pub fn freeze(&self) -> Result<Freezer> {
         self.alive()?.freeze()
     }

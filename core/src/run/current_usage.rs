@@ -20,7 +20,7 @@ pub fn read(
         Usage { wall: started.elapsed(), memory_source: MemorySource::Sampled, ..Usage::NONE };
     for process in processes {
         let own = warden.is_none_or(|warden| process.pid != warden.unsigned_abs());
-        add(&mut usage, process.pid, own);
+        add(&mut usage, process, own);
     }
     if let Some((user, system)) = counters.cpu {
         (usage.user, usage.system) = (user, system);
@@ -33,10 +33,11 @@ pub fn read(
 
 /// Adds what one process and the children that it has waited for have used. Without `own`, only the
 /// children count.
-fn add(usage: &mut Usage, pid: u32, own: bool) {
+fn add(usage: &mut Usage, process: &Process, own: bool) {
     /// USER_HZ: clock ticks per second in `/proc/PID/stat` (proc_pid_stat(5)). 100 on every
     /// architecture that this library supports.
     const TICKS: u64 = 100;
+    let (pid, thread) = (process.pid, process.thread);
     let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return };
     let end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
     let rest = String::from_utf8_lossy(&stat[end..]).into_owned();
@@ -56,7 +57,7 @@ fn add(usage: &mut Usage, pid: u32, own: bool) {
     if !own {
         return;
     }
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     let number = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)

@@ -115,6 +115,19 @@ fn memory() {
     bomb("memory", "memory", 0, 20, |sandbox| sandbox.memory(MEMORY), judge);
 }
 
+/// `/proc` shows no memory of a process by its main thread once that has ended.
+#[test]
+fn memory_of_a_process_without_its_main_thread() {
+    bomb(
+        "memory_of_a_process_without_its_main_thread",
+        "headless-memory",
+        0,
+        5,
+        |sandbox| sandbox.memory(MEMORY),
+        ends(Ended::MemoryLimit, MEMORY),
+    );
+}
+
 /// The kernel kills a grandchild. The first process goes on and exits normally.
 #[test]
 fn memory_of_a_grandchild() {

@@ -7,6 +7,7 @@ use crate::base::error::{self, Error, Result};
 use crate::base::kept::Kept;
 use crate::host::socket;
 use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -339,16 +340,26 @@ fn directories_below(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The threads in this one cgroup. The kernel lists one outside this pid namespace as 0.
+///
+/// Not the processes: `cgroup.procs` lists a process by its main thread, which may have ended, and
+/// then it stays where it ended.
+pub fn threads(path: &Path) -> Result<BTreeSet<i32>> {
+    let v2 = path.join("cgroup.threads");
+    let path = if v2.exists() { v2 } else { path.join("tasks") };
+    let text = fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
 /// Kills every process in this one cgroup.
 fn kill(path: &Path) {
     if fs::write(path.join("cgroup.kill"), "1").is_ok() {
         return;
     }
-    let listed = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    // The kernel lists a process outside this pid namespace as 0.
-    for pid in listed.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 1) {
+    // A signal to a thread's id goes to its process.
+    for thread in threads(path).unwrap_or_default().into_iter().filter(|thread| *thread > 1) {
         let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(pid),
+            nix::unistd::Pid::from_raw(thread),
             nix::sys::signal::Signal::SIGKILL,
         );
     }

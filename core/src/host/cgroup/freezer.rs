@@ -2,17 +2,17 @@
 //! wall time.
 
 use super::Cgroup;
-use super::directory::{Directory, FROZEN, failed, write};
+use super::directory::{Directory, FROZEN, failed, threads, write};
 use super::hierarchy::{Controller, Hierarchies};
 use crate::base::error::{Error, ErrorKind, Result};
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How many times to check that all processes are in the frozen cgroup, and that they are frozen.
-const ROUNDS: u32 = 500;
+/// How long to move processes, and then how long to wait until the kernel has frozen them. A
+/// process freezes when it next runs, and on a loaded machine that may take seconds.
+const TIME: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 const FREEZE: &str = "freeze everything inside";
 
@@ -35,8 +35,8 @@ pub enum Froze {
 }
 
 impl Cgroup {
-    /// Freezes every process in the sandbox except the warden. `inside` lists them. Returns `None`
-    /// if this host has no freezer.
+    /// Freezes every process in the sandbox except the warden. `inside` lists a thread of each.
+    /// Returns `None` if this host has no freezer.
     ///
     /// # Errors
     ///
@@ -124,17 +124,36 @@ fn unless_gone(path: &Path, result: Result<()>) -> Result<()> {
     if path.exists() && !result.as_ref().is_err_and(going) { result } else { Ok(()) }
 }
 
-fn processes(path: &Path) -> Result<BTreeSet<i32>> {
-    let path = path.join("cgroup.procs");
-    let text = fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
-    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+/// Moves the processes of these threads. One that has ended is no error. Returns whether one was
+/// moved.
+fn admit(path: &Path, threads: &[i32]) -> Result<bool> {
+    let mut any = false;
+    for thread in threads {
+        match write(&path.join("cgroup.procs"), &thread.to_string()) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            result => any |= result.map(|()| true)?,
+        }
+    }
+    Ok(any)
 }
 
-/// Moves a process. A process that has ended in the meantime is no error.
-fn admit(path: &Path, pid: i32) -> Result<()> {
-    match write(&path.join("cgroup.procs"), &pid.to_string()) {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-        result => result,
+/// Moves the processes of the threads that `loose` returns to the cgroup at `path`, until it returns nothing.
+fn admit_all(path: &Path, loose: impl Fn() -> Result<Vec<i32>>) -> Result<()> {
+    let end = Instant::now() + TIME;
+    loop {
+        let threads = loose()?;
+        if threads.is_empty() {
+            return Ok(());
+        }
+        let any = admit(path, &threads)?;
+        if Instant::now() > end {
+            return Err(too_many_new_processes());
+        }
+        // A pause would give a process that forks a lead. If all that is left has ended, it goes
+        // when its parent or the warden has had time to reap it.
+        if !any {
+            thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -163,7 +182,7 @@ fn freeze_v2(directory: &Directory, warden: i32) -> Result<()> {
 /// Waits until the kernel reports these directories as frozen.
 fn await_v2(frozen: &[PathBuf]) -> Result<()> {
     frozen.iter().try_for_each(|path| {
-        unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1"))
+        unless_gone(path, await_state(&path.join("cgroup.events"), "frozen 1", || Ok(())))
     })
 }
 
@@ -175,51 +194,46 @@ fn thaw_v2(frozen: &[PathBuf]) -> Result<()> {
 }
 
 fn move_all_but(directory: &Directory, frozen: &Path, warden: i32) -> Result<()> {
-    for _ in 0..ROUNDS {
-        let mut others = processes(directory.path())?;
-        others.remove(&warden);
-        if others.is_empty() {
-            return Ok(());
-        }
-        for pid in others {
-            admit(frozen, pid)?;
-        }
-    }
-    Err(too_many_new_processes())
+    admit_all(frozen, || {
+        // The warden has one thread.
+        Ok(threads(directory.path())?.into_iter().filter(|thread| *thread != warden).collect())
+    })
 }
 
 fn freeze_v1(directory: &Directory, inside: impl Fn() -> Result<Vec<i32>>) -> Result<()> {
-    directory.write("freezer.state", "FROZEN")?;
-    for _ in 0..ROUNDS {
-        let held = processes(directory.path())?;
-        let loose: Vec<i32> = inside()?.into_iter().filter(|pid| !held.contains(pid)).collect();
-        if loose.is_empty() {
-            return await_state(&directory.path().join("freezer.state"), "FROZEN");
-        }
-        for pid in loose {
-            admit(directory.path(), pid)?;
-        }
-    }
-    Err(too_many_new_processes())
+    let freeze = || directory.write("freezer.state", "FROZEN");
+    freeze()?;
+    admit_all(directory.path(), || {
+        let held = threads(directory.path())?;
+        Ok(inside()?.into_iter().filter(|thread| !held.contains(thread)).collect())
+    })?;
+    // Write again each time: since Linux 6.1 the parent of a vfork(2) that was about to wait when
+    // it was told to freeze waits without being frozen, until it is told again.
+    await_state(&directory.path().join("freezer.state"), "FROZEN", freeze)
 }
 
-/// Waits for a state, at most `ROUNDS` times `PAUSE`.
+/// Waits for a state, at most for `TIME`, with a call of `again` before each further look.
 ///
 /// # Errors
 ///
 /// An error if the file does not show the state by then. A process in an uninterruptible wait for a
 /// disk freezes only afterwards, which may take longer.
-fn await_state(file: &Path, wanted: &str) -> Result<()> {
-    for _ in 0..ROUNDS {
+fn await_state(file: &Path, wanted: &str, again: impl Fn() -> Result<()>) -> Result<()> {
+    let end = Instant::now() + TIME;
+    loop {
         let text = fs::read_to_string(file).map_err(|error| failed("read", file, &error))?;
         if text.lines().any(|line| line == wanted) {
             return Ok(());
         }
+        if Instant::now() > end {
+            break;
+        }
         thread::sleep(PAUSE);
+        again()?;
     }
-    let waited = PAUSE.saturating_mul(ROUNDS).as_millis();
+    let waited = TIME.as_secs();
     Err(Error::new(ErrorKind::HostLimit, FREEZE)
-        .because(format!("{} does not show {wanted:?} after {waited} ms", file.display()))
+        .because(format!("{} does not show {wanted:?} after {waited} s", file.display()))
         .hint("a process that waits for a disk freezes only afterwards: try again"))
 }
 

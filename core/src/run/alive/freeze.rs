@@ -30,10 +30,10 @@ impl Alive {
     pub fn freeze(&self) -> Result<Freezer> {
         let warden = self.warden.pid();
         let inside = || -> Result<Vec<i32>> {
-            let all = processes::below(warden)?
-                .into_iter()
-                .filter_map(|process| i32::try_from(process.pid).ok());
-            Ok(all.filter(|pid| *pid != warden).collect())
+            // One that has ended cannot be moved, and its frozen parent does not reap it.
+            let all = processes::below(warden)?.into_iter().filter(|process| !process.has_ended());
+            let threads = all.filter_map(|process| i32::try_from(process.thread).ok());
+            Ok(threads.filter(|thread| *thread != warden).collect())
         };
         let _closed = self.gate.close();
         match self.enforcement().cgroup.freeze(warden, inside)? {
@@ -89,11 +89,10 @@ impl Alive {
         time: Duration,
     ) -> Result<bool> {
         let end = Instant::now() + time;
-        let still = |process: &Process| matches!(process.state, 'T' | 't' | 'Z' | 'X');
         loop {
             // In each round, for what has been forked since the last one.
             self.ask(socket, &Request::Stop { on: true }, &[])?;
-            if processes()?.iter().skip(usize::from(socket.is_none())).all(still) {
+            if processes()?.iter().skip(usize::from(socket.is_none())).all(Process::is_still) {
                 return Ok(true);
             }
             if Instant::now() > end {

@@ -91,8 +91,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// If a process is not frozen within a second, or if the request cannot be sent to the warden.
-    /// Everything continues then.
+    /// If a process is not frozen within 10 seconds (SIGSTOP: one), or if the request cannot be
+    /// sent to the warden. Everything continues then.
     pub fn freeze(&mut self) -> Result<Freezer> {
         match self.outcome {
             Some(_) => Ok(Freezer::Signal),

@@ -1,7 +1,8 @@
 //! Hostile and honest programs in one binary, for the tests of limits. They need no other file, and
 //! the tests know exactly what they do.
 //!
-//! Usage: `payload WORD [NUMBER]`. A word that prints something prints it before it acts.
+//! Usage: `payload WORD [NUMBER]`. A word that prints something prints it before it acts. With
+//! `headless-` before it, a word runs in a thread, and the main thread ends.
 //!
 //! Unless that is its purpose, no word allocates memory on the way to a limit. A failed system call
 //! ends a word only where it would end a bomb.
@@ -14,7 +15,10 @@ use std::{fs, ptr, thread};
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     let number: usize = words.get(2).and_then(|text| text.parse().ok()).unwrap_or(0);
-    let word = words.get(1).map_or("", String::as_str);
+    run(words.get(1).map_or("", String::as_str), number, &words)
+}
+
+fn run(word: &str, number: usize, words: &[String]) -> ExitCode {
     match word {
         // Honest programs.
         "exit" => return ExitCode::from(number as u8),
@@ -39,10 +43,13 @@ fn main() -> ExitCode {
         "daemon" => daemon(),
         "hoard" => return hoard::hoard(&words[3], number),
         "call" => call(&words[2..]),
-        _ => {
-            eprintln!("payload: no word {word:?}");
-            return ExitCode::from(99);
-        }
+        _ => match word.strip_prefix("headless-") {
+            Some(word) => headless(word, number, words),
+            None => {
+                eprintln!("payload: no word {word:?}");
+                return ExitCode::from(99);
+            }
+        },
     }
     ExitCode::SUCCESS
 }
@@ -193,6 +200,14 @@ fn count() {
     for number in 0u64.. {
         say(&number.to_string());
     }
+}
+
+/// Runs a word in a thread, and ends the main thread. `/proc` shows the process as ended.
+fn headless(word: &str, number: usize, words: &[String]) {
+    let (word, words) = (word.to_owned(), words.to_vec());
+    thread::spawn(move || run(&word, number, &words));
+    // SAFETY: only this thread ends. What it owns stays until the process ends.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
 /// Starts `processes` sleeping processes one after another. Prints a line when one is refused or

@@ -25,6 +25,25 @@ fn a_stopped_warden_does_not_keep_its_command_from_being_killed() {
     });
 }
 
+/// `/proc` shows a process as ended when its main thread has.
+#[test]
+fn a_process_without_its_main_thread_is_killed_as_every_other() {
+    in_every_mode("a_process_without_its_main_thread_is_killed_as_every_other", |mode| {
+        for stopped in [false, true] {
+            let mut held = hold(mode, "headless-sleep", &|sandbox| sandbox.wall_time(LAST_RESORT))?;
+            if !stopped {
+                held.resume();
+            }
+            held.await_headless()?;
+            let killed = held.returns("kill", Duration::ZERO, |child| {
+                child.kill().map_err(|error| error.to_string())
+            });
+            killed.and_then(|killed| killed).and(held.close())?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_command_of_a_stopped_warden_can_be_dropped() {
     in_every_mode("a_command_of_a_stopped_warden_can_be_dropped", |mode| {

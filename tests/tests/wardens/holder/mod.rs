@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use seclude::{Child, Ended, MiB, Sandbox};
 use seclude_tests::alone::alone;
 use seclude_tests::caller::{Caller, as_each, as_each_with_cells};
-use seclude_tests::census::{has_ended, survivors};
+use seclude_tests::census::{has_ended, marked, survivors};
 use seclude_tests::mode::{Mode, Scene};
 use seclude_tests::payload::{PLACE, mark, sandbox};
 use seclude_tests::watchdog::{Victims, returns};
@@ -63,8 +63,13 @@ fn stop(pid: u32) {
 }
 
 fn is_stopped(pid: u32) -> bool {
+    is_in_state(pid, 'T')
+}
+
+/// Whether the main thread of a process is in this state.
+fn is_in_state(pid: u32, state: char) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(state))
 }
 
 impl Held {
@@ -74,6 +79,27 @@ impl Held {
 
     fn child(&mut self) -> &mut Child {
         self.child.as_mut().expect("it has not been dropped")
+    }
+
+    /// Lets the warden continue.
+    fn resume(&self) {
+        let warden = self.child.as_ref().map(|child| self.scene.warden(child));
+        let warden = warden.expect("it has not been dropped").cast_signed();
+        kill(Pid::from_raw(warden), Signal::SIGCONT).expect("the warden is the caller's");
+    }
+
+    /// Waits until the main thread of the command has ended.
+    fn await_headless(&self) -> Result<(), String> {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if marked(&self.mark).into_iter().any(|pid| is_in_state(pid, 'Z')) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err("the control: its main thread does not end".into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Makes a call that must return in time.
