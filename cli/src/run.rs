@@ -18,10 +18,12 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let sandbox = policy::sandbox(matches, base)?;
     let mut denied = Ok(());
     let mut command = command(matches, |program| {
-        let mut command = sandbox.command(program);
-        if test {
-            denied = seclude::testing::like_the_caller(&mut command);
+        if !test {
+            return sandbox.command(program);
         }
+        let shown = seclude::testing::showing(sandbox.clone(), Path::new(program));
+        let mut command = shown.command(program);
+        denied = seclude::testing::like_the_caller(&mut command);
         command
     })?;
     denied?;

@@ -33,10 +33,22 @@ pub fn is_inside() -> bool {
 pub fn command() -> Result<Command> {
     let program =
         env::current_exe().map_err(|error| Error::io("find the program of this process", error))?;
-    let mut command = Sandbox::for_tests()?.command(program);
+    let mut command = showing(Sandbox::for_tests()?, &program).command(program);
     like_the_caller(&mut command)?;
     command.env(OUTSIDE, tree().map_err(|error| Error::io("read /proc/self/ns/pid", error))?);
     Ok(command)
+}
+
+/// Shows the directory of `program`, read-only, in a sandbox for tests that would hide it because it
+/// lies below `/tmp`, `/run` or `/dev/shm` and not below the working directory. A program directly
+/// in one of them is shown alone.
+pub fn showing(sandbox: Sandbox, program: &Path) -> Sandbox {
+    let visible = env::current_dir().is_ok_and(|current| program.starts_with(current));
+    let hidden = PRIVATE.iter().any(|place| program.starts_with(place));
+    let Some(directory) = program.parent().filter(|_| hidden && !visible) else { return sandbox };
+    let alone = PRIVATE.iter().any(|place| directory == Path::new(place));
+    let shown = if alone { program } else { directory };
+    sandbox.bind_ro(shown, shown)
 }
 
 /// Gives a command the working directory and the environment of this process. Variables that name a

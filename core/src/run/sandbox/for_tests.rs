@@ -23,7 +23,8 @@ impl Sandbox {
     ///
     /// - The files are the host's, at the same paths and with the same rights. `/sys` is read-only.
     /// - `/tmp`, `/run` and `/dev/shm` are private and empty. The exception is the working
-    ///   directory: if it is one of them or lies below one, it is visible at its path.
+    ///   directory: if it is one of them or lies below one, it is visible at its path. To show a
+    ///   program that lies below one: [`testing::showing`](crate::testing::showing).
     /// - The network is private, with a loopback device that is up. So are the process tree, IPC
     ///   objects, the host name (which starts as the host's) and the view of cgroups.
     /// - The command is the caller's user and group, inside and outside ([`Sandbox::as_caller`]),
