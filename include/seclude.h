@@ -1196,6 +1196,57 @@ const char *seclude_mechanism_name(int mechanism);
  */
 #define SECLUDE_MECHANISM_SAMPLED 5
 
+/* ---- What a sandbox may do without where namespaces are denied ---- */
+
+/**
+ * Runs commands without this part of the isolation, a `SECLUDE_ISOLATION_...`, where the host
+ * denies namespaces. `protections` in the outcome shows what is in force.
+ *
+ * By default, denied namespaces are an error (`SECLUDE_ENAMESPACES_DENIED`). With
+ * `SECLUDE_ISOLATION_NAMESPACES`, Landlock (Linux 6.2) and a seccomp filter hold the command
+ * instead: it reads the host's programs and the binds, writes where a bind is writable, has no
+ * network unless the policy shares the host's, and no unix sockets but pairs. The other parts
+ * concern what the policy asks for by name and only a namespace can give. Without them that stays
+ * an error. `docs/confined.md` compares both ways to run.
+ */
+void seclude_sandbox_best_effort_isolation(seclude_sandbox *sandbox, int isolation);
+
+/**
+ * Returns the name of a part of the isolation, as in policies, or NULL if none has this number.
+ * The text lives as long as the program.
+ */
+const char *seclude_isolation_name(int isolation);
+
+/**
+ * All namespaces. Landlock (Linux 6.2) then restricts files, and the seccomp filter restricts the
+ * network, System V IPC and calls that change other processes.
+ */
+#define SECLUDE_ISOLATION_NAMESPACES 1
+
+/**
+ * A view of the file system of its own: another root, binds at another path, tmpfs, files,
+ * directories and links.
+ */
+#define SECLUDE_ISOLATION_FILES 2
+
+/** A process tree of its own, if the policy unshares it. */
+#define SECLUDE_ISOLATION_PROCESSES 3
+
+/** A network of its own, if the policy unshares it. */
+#define SECLUDE_ISOLATION_NETWORK 4
+
+/** A host name or domain name. */
+#define SECLUDE_ISOLATION_NAMES 5
+
+/** Shifted clocks. */
+#define SECLUDE_ISOLATION_CLOCKS 6
+
+/** Private pseudo-terminals, if the policy requires them. */
+#define SECLUDE_ISOLATION_TERMINALS 7
+
+/** Keeping signals inside, which takes Linux 6.12 without a process tree of its own. */
+#define SECLUDE_ISOLATION_SIGNALS 8
+
 /* ================================================================================================
  * System calls: seclude_seccomp
  *

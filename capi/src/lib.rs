@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod error;
 pub mod files;
 pub mod interaction;
+pub mod isolation;
 pub mod join;
 pub mod landlock;
 pub mod learn;

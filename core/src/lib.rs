@@ -131,7 +131,8 @@ pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Prot
 pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 #[doc(hidden)]
 pub use policy::spec::{size_of_text, time_of_text};
-pub use policy::{Capability, Clock, GiB, Io, KiB, Limit, Mechanism, MiB, Namespace, Resource};
+pub use policy::{BestEffort, Capability, Clock, GiB, Io, Isolation, KiB, Limit, Mechanism, MiB};
+pub use policy::{Namespace, Resource};
 pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};

@@ -4,6 +4,7 @@
 //! This module alone decides the order of everything that happens inside a sandbox before a command
 //! starts.
 
+mod confined;
 pub mod copy;
 mod defaults;
 mod devices;
@@ -120,7 +121,10 @@ impl Plan {
             plan.push(Step::Attributes {}, "take back what is the caller's of a process");
         }
         match manner.part {
-            Part::Whole => plan.whole(policy, manner, filters)?,
+            Part::Whole => match policy.confined {
+                Some(held) => plan.confined(policy, held, manner, filters)?,
+                None => plan.whole(policy, manner, filters)?,
+            },
             Part::Template => plan.template(policy, manner)?,
             Part::Copy => plan.copy(policy, manner, filters)?,
             Part::Entered => plan.entered(policy, manner, filters)?,
@@ -245,6 +249,17 @@ impl Builder {
 
     fn seal(&mut self, policy: &Policy, filters: &Filters, entered: bool) -> Result<()> {
         self.landlock(policy, entered)?;
+        self.sealed(policy, filters, entered, false)
+    }
+
+    /// The last steps after the Landlock ruleset.
+    fn sealed(
+        &mut self,
+        policy: &Policy,
+        filters: &Filters,
+        entered: bool,
+        unprivileged: bool,
+    ) -> Result<()> {
         self.push(
             Step::Keyring { dispensable: policy.filter().refuses_keys() },
             "join a new session keyring",
@@ -255,7 +270,7 @@ impl Builder {
         } else {
             "give up all privileges but those of the policy"
         };
-        self.push(Step::Seal { capabilities }, action);
+        self.push(Step::Seal { capabilities, unprivileged }, action);
         let (program, protections) = filters.wardens()?;
         // In a joined process tree, other processes may run as the command's user and are not bound
         // by the filter.

@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod check;
+mod confined;
 mod files;
 mod keys;
 mod limits;
@@ -19,6 +20,8 @@ pub mod spec;
 
 pub use capabilities::Capability;
 pub(crate) use check::check_inside;
+pub(crate) use confined::Confined;
+pub use confined::{BestEffort, Isolation};
 pub use files::types as entries;
 pub use files::types::{Bind, Entry, File, Tmpfs};
 pub(crate) use files::{Access, for_each_entry};
@@ -104,6 +107,10 @@ pub struct Policy {
     pub tcp_connect: Option<BTreeSet<u16>>,
     pub rlimits: BTreeMap<Resource, (u64, u64)>,
     pub limits: Limits,
+    /// What the sandbox may do without where the host denies namespaces.
+    pub dispensable: BTreeSet<Isolation>,
+    /// How the sandbox is held without namespaces. A policy as text never contains it.
+    pub confined: Option<Confined>,
     /// The parent of the sandbox's cgroup. With `None`, the library looks for one.
     pub cgroup: Option<PathBuf>,
     pub warden: Option<PathBuf>,
@@ -142,6 +149,8 @@ impl Default for Policy {
             tcp_connect: None,
             rlimits: BTreeMap::new(),
             limits: Limits::default(),
+            dispensable: BTreeSet::new(),
+            confined: None,
             cgroup: None,
             warden: None,
             classic_mounts: false,
@@ -204,7 +213,11 @@ impl Policy {
         let filter = self.seccomp.clone().unwrap_or_else(|| default.into());
         // NETLINK_ROUTE reveals the network's devices and addresses. That is harmless only if the
         // network is the sandbox's own.
-        if self.private(Namespace::Net) { filter.with_routes() } else { filter }
+        let filter = if self.private(Namespace::Net) { filter.with_routes() } else { filter };
+        match self.confined {
+            Some(held) => seccomp::restrict(filter, held),
+            None => filter,
+        }
     }
 
     /// The kinds of the sandbox's own namespaces, as clone flags.

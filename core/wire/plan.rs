@@ -48,6 +48,9 @@ pub mod attribute {
 pub mod guard {
     /// The placeholder for the warden's own process id.
     pub const OWN: u32 = 0x7ec1_0de1;
+    /// The placeholder for the negative of that id, by which kill(2) names the warden's process
+    /// group.
+    pub const OWN_GROUP: u32 = 0x7ec1_0de2;
     /// The placeholder for [`FIRST_ENTRANT`], the first process id that this cell reserves for the
     /// wardens of entering commands. It stays in place if the cell has reserved none.
     pub const ENTRANTS: u32 = 0x7ec1_0d40;
@@ -77,6 +80,8 @@ pub mod landlock {
     /// No process inside needs to mount anything. A ruleset may then restrict files, which forbids
     /// every mount.
     pub const MOUNTLESS: u32 = 1 << 5;
+    /// Nothing but Landlock enforces the rules for files and signals. So the kernel must have them.
+    pub const ALONE: u32 = 1 << 6;
 }
 
 /// Protections, as the bits with which the warden reports what it has really applied.
@@ -159,6 +164,8 @@ wire_data! {
         /// Unless `exact`, the caller's groups may stay where setgroups(2) is denied. Capabilities
         /// stay until `Seal`.
         3 BecomeUser { uid: u32, gid: u32, groups: List<'a, u32>, exact: bool, }
+        /// Stays the caller's user and group. Checks that these are they.
+        41 KeepUser { uid: u32, gid: u32, }
         /// Makes a time namespace with these offsets, in nanoseconds. Commands run in it, the
         /// warden itself does not.
         4 TimeOffsets { monotonic: i64, boottime: i64, }
@@ -226,14 +233,17 @@ wire_data! {
         /// Checks, once the ids have changed, that the command may enter the source (a directory)
         /// or read it (a file).
         24 Readable { source: u32, }
+        /// Checks that the caller's path exists and that the command may reach it.
+        42 Reach { path: &'a CStr, }
         /// Makes a new session keyring. With `dispensable`, the filter of the commands refuses
         /// every call on keys, so set-up may continue without one.
         25 Keyring { dispensable: bool, }
         /// Mounts a devpts of the sandbox's own, from which the terminals of commands come.
         32 Terminals { at: &'a CStr, }
         /// Gives up every privilege but these capabilities, for the warden and everything that it
-        /// starts.
-        26 Seal { capabilities: u64, }
+        /// starts. `unprivileged`: the caller may not lower the bounding set or set securebits,
+        /// which then say nothing, because no program gains a capability.
+        26 Seal { capabilities: u64, unprivileged: bool, }
         /// Makes a cgroup namespace with the warden's cgroup as its root.
         27 CgroupNamespace {}
         /// Opens the proc file system for process scans. With `own`, it is a new proc of the

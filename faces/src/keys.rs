@@ -111,7 +111,8 @@ fn own(name: &str) -> (&'static str, &'static str) {
         "wall_time_grace" => {
             ("tuple[int, float | str] | Mapping[str, Any]", "`{\"signal\": 15, \"time\": 0.5}`")
         }
-        "require" | "best_effort" => ("Iterable[LimitName]", "list of limits' names"),
+        "require" => ("Iterable[LimitName]", "list of limits' names"),
+        "best_effort" => ("Iterable[LimitName | IsolationName]", "list of names"),
         name => panic!("the key {name} has no type in Python: name it in faces/src/keys.rs"),
     }
 }

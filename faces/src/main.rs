@@ -32,6 +32,10 @@ const SECTIONS: &[section::Section] = &[
     }),
     ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
     ("capi/src/files.rs", "plain entries", entries::c_setters),
+    ("capi/src/isolation.rs", "isolation as C constants", || {
+        c_constants("Isolation", "ISOLATION", "c_int", FromOne)
+    }),
+    ("capi/src/isolation.rs", "isolation with its names", || c_names("Isolation", "ISOLATION")),
     ("capi/src/limits.rs", "plain limits", keys::c_limits),
     ("capi/src/limits.rs", "limits as C constants", || {
         c_constants("Limit", "LIMIT", "c_int", FromZero)

@@ -67,6 +67,7 @@ pub fn python_types() -> Vec<String> {
         ("Compare", "Compare"),
         ("Ended", "EndedName"),
         ("Freezer", "Freezer"),
+        ("Isolation", "IsolationName"),
         ("Limit", "LimitName"),
         ("Mechanism", "Mechanism"),
         ("MemorySource", "MemorySource"),

@@ -18,7 +18,7 @@ import seclude
 
 from .errors import PolicyError
 from .policy_part import Part
-from .vocabulary import Clock, LimitName, NamespaceKind, Path, Profile
+from .vocabulary import Clock, IsolationName, LimitName, NamespaceKind, Path, Profile
 
 Limit: TypeAlias = int | str
 """A number, a size such as "64M", or "unlimited"."""
@@ -148,9 +148,10 @@ class Policy(TypedDict, total=False):
     require: Iterable[LimitName] | None
     """Limits that must be enforced exactly, not by sampling. Otherwise the command does not
     start."""
-    best_effort: Iterable[LimitName] | None
-    """Limits that the command may run without if the host cannot enforce them. The outcome lists
-    the limits that were enforced."""
+    best_effort: Iterable[LimitName | IsolationName] | None
+    """Limits that the command may run without if the host cannot enforce them, and parts of the
+    isolation that it may run without if the host denies namespaces: `namespaces` and others
+    (docs/confined.md). The outcome lists what was enforced."""
     cgroup: Path | None
     """The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The caller
     must have write access, and no process may be directly in it. The library enables missing

@@ -97,7 +97,11 @@ class Sandbox(CommandRunner):
     - `require`: names of limits that must be enforced exactly, not by checks at an interval.
     - `best_effort`: names of limits that may be left out if the host cannot enforce them; see
       `Outcome.limits`. Otherwise a limit that the host cannot enforce at all raises SetupError of
-      kind `limit-unavailable`.
+      kind `limit-unavailable`. With `"namespaces"`, commands run also where the host denies
+      namespaces: Landlock (Linux 6.2) and a filter of system calls hold them, and
+      `Outcome.enforced` says what is in force. What the policy asks for and only a namespace can
+      give is an error then, unless it is named, too: `"files"`, `"processes"`, `"network"`,
+      `"names"`, `"clocks"`, `"terminals"`, `"signals"` (docs/confined.md).
     - `cgroup`: the directory below which to make the sandbox's cgroups. By default one is searched.
 
     System calls and further protections:

@@ -33,6 +33,16 @@ EndedName: TypeAlias = Literal[
     "syscall",
 ]
 Freezer: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "sigstop"]
+IsolationName: TypeAlias = Literal[
+    "namespaces",
+    "files",
+    "processes",
+    "network",
+    "names",
+    "clocks",
+    "terminals",
+    "signals",
+]
 LimitName: TypeAlias = Literal[
     "memory",
     "swap",

@@ -501,6 +501,16 @@ pub fn namespace_owner_uid(namespace: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
+/// The ABI of Landlock (`landlock_create_ruleset(2)`); 0 if the kernel has none, or a filter hides
+/// it.
+pub fn landlock_abi() -> u32 {
+    const VERSION: u32 = 1;
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: with this flag the call takes no attributes, and returns a number.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0usize, VERSION) };
+    u32::try_from(abi).unwrap_or(0)
+}
+
 /// Takes ownership of a descriptor that the kernel has just created.
 pub fn own(number: i32) -> OwnedFd {
     // SAFETY: every caller passes a number that the kernel has just returned, and nothing else

@@ -53,12 +53,15 @@ impl Builder {
             // The caller has already read the map of an existing namespace, to choose or check the
             // command's ids. The warden could not compare it: from inside the namespace, the outer
             // ids in the map are those of the parent namespace, not those of the caller.
-            Mapping::Shared { .. } | Mapping::Joined => {}
+            Mapping::Shared { .. } | Mapping::Unchanged { .. } | Mapping::Joined => {}
         }
     }
 
     pub(super) fn push_user(&mut self, policy: &Policy, mapping: Mapping) {
         let (uid, gid) = mapping.ids(policy);
+        if let Mapping::Unchanged { .. } = mapping {
+            return self.push(Step::KeepUser { uid, gid }, "stay the caller's user");
+        }
         let mut groups = ListBuilder::new(Vec::new());
         policy.groups.iter().flatten().for_each(|group| groups.push(group));
         // Without a map of the caller's choice, setgroups(2) is denied. `Mapping::choose` has then

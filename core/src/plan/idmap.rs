@@ -26,6 +26,8 @@ pub enum Mapping {
     /// No map: the sandbox shares the caller's user namespace, and the command changes to this user
     /// and group in it.
     Shared { uid: u32, gid: u32 },
+    /// No map: the sandbox has no namespaces, and the command stays the caller's user.
+    Unchanged { uid: u32, gid: u32 },
     /// No map: the sandbox joins a user namespace, which already has one.
     Joined,
 }
@@ -48,7 +50,7 @@ impl Mapping {
             return Ok(Mapping::Joined);
         }
         let (privileged, private) = (can_set_ids()?, policy.private(Namespace::User));
-        if !privileged && !private {
+        if !privileged && !private && policy.confined.is_none() {
             return Err(Error::new(ErrorKind::NamespacesDenied, "share the user namespace")
                 .because("only a caller with CAP_SYS_ADMIN can make the other namespaces without a user namespace of their own"));
         }
@@ -63,7 +65,8 @@ impl Mapping {
         if policy.as_caller {
             return Ok(match private {
                 true => Mapping::Own,
-                false => Mapping::Shared { uid: own_uid, gid: own_gid },
+                false if privileged => Mapping::Shared { uid: own_uid, gid: own_gid },
+                false => Mapping::Unchanged { uid: own_uid, gid: own_gid },
             });
         }
         if privileged {
@@ -83,6 +86,7 @@ impl Mapping {
                     });
                 }
                 (None, _, true) => {}
+                (None, _, false) | (Some(_), None, false) if policy.confined.is_some() => {}
                 (None, _, false) | (Some(_), None, false) => {
                     return Err(Error::new(ErrorKind::NamespacesDenied, "share the user namespace")
                         .because("it maps no other user and group than the caller's own, which the command must not be")
@@ -95,7 +99,10 @@ impl Mapping {
                 .because("it is root outside the caller's user namespace, and the caller may map no other id")
                 .hint("start as an unprivileged user, or with CAP_SETUID and CAP_SETGID where /proc/self/uid_map has more ids"));
         }
-        Ok(Mapping::Own)
+        Ok(match policy.confined {
+            Some(_) => Mapping::Unchanged { uid: own_uid, gid: own_gid },
+            None => Mapping::Own,
+        })
     }
 
     /// Checks that the command can have exactly the supplementary groups that it names.
@@ -124,8 +131,8 @@ impl Mapping {
                     namespace",
                 )
             }
-            Mapping::Own if groups.is_empty() && no_groups()? => Ok(()),
-            Mapping::Own => denied(
+            Mapping::Own | Mapping::Unchanged { .. } if groups.is_empty() && no_groups()? => Ok(()),
+            Mapping::Own | Mapping::Unchanged { .. } => denied(
                 "the caller may map no other ids than its own, and the kernel then lets no \
                 process change its groups (user_namespaces(7))",
                 "leave them out, or start as a caller with CAP_SETUID and CAP_SETGID",
@@ -143,7 +150,7 @@ impl Mapping {
         match self {
             Mapping::Own | Mapping::Range { .. } | Mapping::Joined => (policy.uid, policy.gid),
             // In a shared user namespace, ids inside and outside are the same.
-            Mapping::Shared { uid, gid } => (uid, gid),
+            Mapping::Shared { uid, gid } | Mapping::Unchanged { uid, gid } => (uid, gid),
         }
     }
 
@@ -156,9 +163,10 @@ impl Mapping {
     /// maps the user to the host's root.
     pub fn owner(self, policy: &Policy, pid: i32) -> Result<Option<(u32, u32)>> {
         match self {
-            Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
-                Ok(self.known_owner(policy))
-            }
+            Mapping::Own
+            | Mapping::Unchanged { .. }
+            | Mapping::Range { .. }
+            | Mapping::Shared { .. } => Ok(self.known_owner(policy)),
             Mapping::Joined => joined_owner(policy, pid).map(Some),
         }
     }
@@ -167,7 +175,7 @@ impl Mapping {
     /// namespace, where the ids are not yet known.
     pub fn known_owner(self, policy: &Policy) -> Option<(u32, u32)> {
         match self {
-            Mapping::Own | Mapping::Joined => None,
+            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Joined => None,
             Mapping::Range { uids, gids } => {
                 Some((outside(uids, policy.uid), outside(gids, policy.gid)))
             }
@@ -188,7 +196,9 @@ impl Mapping {
         let same = |range: IdRange| IdRange { outside: range.inside, ..range };
         match self {
             Mapping::Range { uids, gids } => Mapping::Range { uids: same(uids), gids: same(gids) },
-            Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => self,
+            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
+                self
+            }
         }
     }
 

@@ -59,13 +59,8 @@ impl Builder {
             }
             Ok(list)
         };
-        let ports = |ports: &Option<BTreeSet<u16>>| {
-            let mut list = ListBuilder::new(Vec::new());
-            ports.iter().flatten().for_each(|port| list.push(port));
-            list
-        };
         let (readable, writable, devices) = (list(&readable)?, list(&writable)?, list(&devices)?);
-        let (bind, connect) = (ports(&policy.tcp_bind), ports(&policy.tcp_connect));
+        let (bind, connect) = (Self::ports(&policy.tcp_bind), Self::ports(&policy.tcp_connect));
         let step = Step::Landlock {
             rules,
             readable: readable.list(),
@@ -76,5 +71,11 @@ impl Builder {
         };
         self.push(step, "make a Landlock ruleset");
         Ok(())
+    }
+
+    pub(super) fn ports(ports: &Option<BTreeSet<u16>>) -> ListBuilder<Vec<u8>> {
+        let mut list = ListBuilder::new(Vec::new());
+        ports.iter().flatten().for_each(|port| list.push(port));
+        list
     }
 }

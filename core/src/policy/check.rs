@@ -4,7 +4,7 @@ mod identity;
 mod limits;
 mod order;
 
-use super::{Capability, Entry, HOST_IDS, Namespace, Policy, System, for_each_entry};
+use super::{Capability, Entry, HOST_IDS, Isolation, Namespace, Policy, System, for_each_entry};
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use std::collections::BTreeMap;
@@ -113,6 +113,18 @@ impl Policy {
                     format!("it has {length} bytes, and must have 1 to {NAME_MAX} and no NUL"),
                 ));
             }
+        }
+        if let Some(other) = self.dispensable.first()
+            && !self.dispensable.contains(&Isolation::Namespaces)
+        {
+            return Err(Error::invalid(
+                format!("best_effort {other}"),
+                "nothing is left out unless namespaces are denied",
+            )
+            .hint("name \"namespaces\", too"));
+        }
+        if self.confined.is_some() {
+            return Ok(());
         }
         if self.share.contains(&Namespace::User) && !self.nested {
             return Err(Error::invalid(

@@ -188,8 +188,9 @@ macro_rules! for_each_key {
             /// Limits that must be enforced exactly, not by sampling. Otherwise the command does
             /// not start.
             special require,
-            /// Limits that the command may run without if the host cannot enforce them. The outcome
-            /// lists the limits that were enforced.
+            /// Limits that the command may run without if the host cannot enforce them, and parts of
+            /// the isolation that it may run without if the host denies namespaces: `namespaces`
+            /// and others (docs/confined.md). The outcome lists what was enforced.
             special best_effort,
             /// The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The
             /// caller must have write access, and no process may be directly in it. The library

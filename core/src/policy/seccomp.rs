@@ -9,12 +9,14 @@
 //! - `filters`: the programs that the warden and a command load.
 //! - `check`: rejects invalid filters.
 //! - `allowed`: the calls of a profile, for a filter around the caller.
+//! - `confined`: the rules that hold a command without namespaces.
 //! - `syscall`: a system call, by its name and number.
 //! - `table`: the names and numbers of system calls on each architecture.
 
 pub(crate) mod allowed;
 mod check;
 mod compile;
+mod confined;
 mod filters;
 mod guard;
 pub(crate) mod profiles;
@@ -23,6 +25,7 @@ mod table;
 mod verdict;
 
 pub use allowed::AllowedCall;
+pub(crate) use confined::restrict;
 pub(crate) use filters::Filters;
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;
@@ -195,8 +198,8 @@ impl Rule {
 /// process 1, and `setpriority` and `ioprio_set` for all processes of a user.
 ///
 /// In a process tree that existed before, the warden has another process id. There the guard covers
-/// that id, and signals to it as well. In a cell it also covers the process ids 64 to 127, which
-/// only the wardens of entering commands get.
+/// that id, and `kill` of it, of its process group and of all processes as well. In a cell it also
+/// covers the process ids 64 to 127, which only the wardens of entering commands get.
 ///
 /// ```
 /// use seclude::{Compare, Profile, Rule, Action, Seccomp, Test};

@@ -21,7 +21,7 @@ pub use text::{size_of_text, time_of_text};
 
 use crate::base::declared::Setting;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{Demand, Policy, System, for_each_key};
+use crate::policy::{Policy, System, for_each_key};
 use serde_json::{Value, json};
 use text::{Distinct, Key, path_value};
 
@@ -128,8 +128,8 @@ fn read(value: &Value) -> Result<Policy> {
                 (true, System::Host | System::Empty) => policy.system = System::Empty,
                 (false, _) => {}
             },
-            "require" => limits::demand(&key, Demand::Exact, &mut policy.limits)?,
-            "best_effort" => limits::demand(&key, Demand::BestEffort, &mut policy.limits)?,
+            "require" => limits::require(&key, &mut policy.limits)?,
+            "best_effort" => limits::best_effort(&key, &mut policy)?,
             _ => return Err(key.wrong("is unknown")),
         }
     }
@@ -151,7 +151,7 @@ fn write(policy: &Policy) -> Result<Value> {
         System::Root(root) => keys.push(("root", path_value(root))),
         System::Empty => keys.push(("empty_root", json!(true))),
     }
-    keys.extend(limits::demands(&policy.limits));
+    keys.extend(limits::demands(policy));
     Ok(Value::Object(keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }
 
@@ -160,7 +160,9 @@ mod tests {
     use super::*;
     use crate::Sandbox;
     use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
-    use crate::policy::{Bind, Capability, Clock, Io, Limit, MiB, Namespace, Resource, Tmpfs};
+    use crate::policy::{
+        Bind, Capability, Clock, Io, Isolation, Limit, MiB, Namespace, Resource, Tmpfs,
+    };
     use serde_json::Map;
     use std::time::Duration;
 
@@ -223,6 +225,8 @@ mod tests {
             .require(Limit::Memory)
             .best_effort(Limit::Cpus)
             .best_effort(Limit::Io)
+            .best_effort(Isolation::Namespaces)
+            .best_effort(Isolation::Files)
             .cgroup("/sys/fs/cgroup/judge")
             .warden("/usr/libexec/seclude/warden")
     }

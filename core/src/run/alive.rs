@@ -68,8 +68,24 @@ impl Alive {
         Alive::start_in(sandbox, purpose, None)
     }
 
-    /// Starts a sandbox in `existing` namespaces, where they are given.
+    /// Starts a sandbox in `existing` namespaces, where they are given. Otherwise it may start
+    /// without namespaces where the host denies them: [`Sandbox::on_this_host`].
     pub fn start_in(
+        sandbox: &Sandbox,
+        purpose: Purpose,
+        existing: Option<&Existing>,
+    ) -> Result<Alive> {
+        match existing {
+            Some(_) => Alive::start_as_is(sandbox, purpose, existing),
+            None => {
+                sandbox.policy().check()?;
+                Alive::start_as_is(&sandbox.on_this_host()?, purpose, None)
+            }
+        }
+    }
+
+    /// Starts a sandbox as its policy says.
+    pub fn start_as_is(
         sandbox: &Sandbox,
         purpose: Purpose,
         existing: Option<&Existing>,

@@ -126,6 +126,10 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
                 "clone",
             );
         }
+        // The limit is a ban: none is left, however few there are.
+        libc::ENOSPC | libc::EUSERS if are_banned() => {
+            (ErrorKind::NamespacesDenied, Some(NO_USER_NAMESPACES.into()))
+        }
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         libc::ENOMEM => (
@@ -153,7 +157,7 @@ fn why_denied() -> String {
     if sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
         return "kernel.unprivileged_userns_clone is 0: set it to 1 (sysctl)".into();
     }
-    if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
+    if are_banned() {
         return NO_USER_NAMESPACES.into();
     }
     if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
@@ -181,10 +185,11 @@ const APPARMOR: &str = "AppArmor grants user namespaces by executable only \
 (kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile (sudo seclude \
 doctor --fix) and name its path (Sandbox::warden or SECLUDE_WARDEN)";
 
+fn are_banned() -> bool {
+    sysctl("user/max_user_namespaces").as_deref() == Some("0")
+}
+
 fn why_no_space() -> String {
-    if sysctl("user/max_user_namespaces").as_deref() == Some("0") {
-        return NO_USER_NAMESPACES.into();
-    }
     let levels = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
         Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1)
     });

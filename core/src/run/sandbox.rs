@@ -2,6 +2,7 @@
 //! value are in `plain`.
 
 mod compiled;
+mod confined;
 mod explain;
 mod for_tests;
 mod plain;
@@ -12,8 +13,8 @@ use compiled::Compiled;
 use crate::base::error::Result;
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
-    Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy, Resource,
-    System, Tmpfs,
+    BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
+    Resource, System, Tmpfs,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -306,13 +307,29 @@ impl Sandbox {
         })
     }
 
-    /// Continues without this limit where the host cannot enforce it.
-    /// [`Enforced::mechanism`](crate::Enforced::mechanism) says whether it is enforced.
+    /// Continues without this limit where the host cannot enforce it, or without this part of the
+    /// isolation where the host denies namespaces. [`Enforced`](crate::Enforced) says what is in
+    /// force.
     ///
-    /// By default, a limit that cannot even be sampled is an error.
-    pub fn best_effort(self, limit: Limit) -> Sandbox {
-        self.limit(|limits| {
-            limits.demands.insert(limit, Demand::BestEffort);
+    /// By default, a limit that cannot even be sampled is an error, and so are denied namespaces.
+    /// With [`Isolation::Namespaces`](crate::Isolation::Namespaces) the command then runs without
+    /// them, as the caller's own user or as another one if the caller may change users. Landlock
+    /// (Linux 6.2) lets it read the host's programs and the binds, and write where they are
+    /// writable. It has no network unless the policy shares the host's, and no unix sockets but
+    /// pairs. It may not change the owner, mode, times and attributes of files if its user is the
+    /// caller's. Whatever the policy asks for by name and this cannot give is an error, unless it
+    /// is named, too. `docs/confined.md` has the whole comparison.
+    ///
+    /// The first start of such a sandbox finds out whether the host denies namespaces, which takes
+    /// as long as another start.
+    pub fn best_effort(self, what: impl Into<BestEffort>) -> Sandbox {
+        self.with(|policy| match what.into() {
+            BestEffort::Limit(limit) => {
+                policy.limits.demands.insert(limit, Demand::BestEffort);
+            }
+            BestEffort::Isolation(isolation) => {
+                policy.dispensable.insert(isolation);
+            }
         })
     }
 

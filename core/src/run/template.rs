@@ -80,7 +80,7 @@ impl Template {
     pub fn request_copy(&self, plan: &Plan, theirs: &Socket, entries: &[File]) -> Result<()> {
         let (maps, uids, gids) = match plan.manner.mapping {
             Mapping::Range { uids, gids } => (true, uids, gids),
-            Mapping::Own | Mapping::Shared { .. } | Mapping::Joined => {
+            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
                 (false, IdRange::default(), IdRange::default())
             }
         };
@@ -178,8 +178,9 @@ impl Sandbox {
 
 /// Makes a template if there is none and the policy can have one.
 fn prepare(sandbox: &Sandbox) -> Result<()> {
+    sandbox.policy().check()?;
+    let sandbox = &sandbox.on_this_host()?;
     let policy = sandbox.policy();
-    policy.check()?;
     if !copy::has_template(policy) {
         return Ok(());
     }

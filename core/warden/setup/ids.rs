@@ -64,6 +64,20 @@ pub fn become_user(uid: u32, gid: u32, groups: List<'_, u32>, exact: bool) -> Re
     Ok(if sys::count_groups()? == 0 { protection::GROUPS } else { 0 })
 }
 
+/// Stays the caller's user, which is the only one that an unprivileged process can be. Its
+/// supplementary groups stay, too.
+///
+/// # Errors
+///
+/// EBADE if the user or the group is another one.
+pub fn keep_user(uid: u32, gid: u32) -> Result<u64> {
+    if sys::user()? != ([uid; 3], [gid; 3]) {
+        return Err(Errno::EBADE);
+    }
+    sys::prctl(sys::process::SET_DUMPABLE, 0)?;
+    Ok(if sys::count_groups()? == 0 { protection::GROUPS } else { 0 })
+}
+
 /// Makes a time namespace for processes started from now on. The offsets must be set before any
 /// process enters it (time_namespaces(7)).
 pub fn time_offsets(monotonic: i64, boottime: i64) -> Result<()> {

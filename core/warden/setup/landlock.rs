@@ -58,7 +58,11 @@ pub fn restrict_warden(rules: u32, mounts: &Mounts) -> Result<(u32, u64)> {
     let asked = |rule: u32| rules & rule != 0;
     let scopes = when(asked(landlock::SOCKETS), SCOPE_ABSTRACT_SOCKETS)
         | when(asked(landlock::SIGNALS), SCOPE_SIGNALS);
-    let Some(abi) = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0) else { return Ok((0, 0)) };
+    let abi = abi(false)?.filter(|abi| *abi >= 6 && scopes != 0);
+    let Some(abi) = abi else {
+        let needed = asked(landlock::ALONE) && asked(landlock::SIGNALS);
+        return if needed { Err(Errno::EOPNOTSUPP) } else { Ok((0, 0)) };
+    };
     let ruleset = sys::landlock_ruleset(access::REFER, 0, scopes, size(abi))?;
     allow_refer(&ruleset, mounts)?;
     sys::landlock_restrict(ruleset.number())?;
@@ -84,7 +88,8 @@ impl CommandRuleset {
     ///
     /// # Errors
     ///
-    /// EOPNOTSUPP if there are rules for ports and the kernel lacks them.
+    /// EOPNOTSUPP if there are rules for ports and the kernel lacks them, or if Landlock alone
+    /// restricts files and the kernel cannot restrict them completely.
     pub fn new(
         rules: u32,
         mounts: &Mounts,
@@ -93,8 +98,9 @@ impl CommandRuleset {
     ) -> Result<Option<CommandRuleset>> {
         let asked = |rule: u32| rules & rule != 0;
         let ports = asked(landlock::BIND | landlock::CONNECT);
-        let Some(abi) = abi(ports)? else { return Ok(None) };
-        if ports && abi < 4 {
+        let Some(abi) = abi(ports || asked(landlock::ALONE))? else { return Ok(None) };
+        // Before ABI 3 a file could be truncated whatever the rules.
+        if ports && abi < 4 || asked(landlock::ALONE) && abi < 3 {
             return Err(Errno::EOPNOTSUPP);
         }
         // ABI 1 cannot allow a move to another directory, so it would forbid every move.

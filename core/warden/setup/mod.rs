@@ -10,10 +10,10 @@ mod target;
 
 use crate::control::{Control, RequestBuffer};
 use crate::scan::ProcessScan;
-use crate::sys::{self, Call, Errno, Fd, Result};
+use crate::sys::{self, Call, Errno, Fd, Result, process};
 use crate::text::Note;
 use crate::wire::message::{Request, VERSION, reason};
-use crate::wire::plan::{IdRange, Step, guard, namespace, protection};
+use crate::wire::plan::{self, IdRange, Step, guard, namespace, protection};
 use core::ffi::CStr;
 use landlock::CommandRuleset;
 use mounts::Mounts;
@@ -179,6 +179,10 @@ impl<'a> SetupContext<'a> {
                 self.finished.protections |= ids::become_user(uid, gid, groups, exact)?;
                 self.user = (uid, gid);
             }
+            Step::KeepUser { uid, gid } => {
+                self.finished.protections |= ids::keep_user(uid, gid)?;
+                self.user = (uid, gid);
+            }
             Step::TimeOffsets { monotonic, boottime } => ids::time_offsets(monotonic, boottime)?,
             Step::ReservePids {} => {
                 // A kernel without `ns_last_pid` may give these ids to any process. The filter then
@@ -196,6 +200,7 @@ impl<'a> SetupContext<'a> {
             }
             Step::Device { path, major, minor } => self.mounts.open_device(path, (major, minor))?,
             Step::Readable { source } => self.mounts.check_readable(source)?,
+            Step::Reach { path } => drop(sys::open(sys::CWD, path, sys::open::PATH, 0)?),
             Step::Root { size, inodes, anywhere } => {
                 self.mounts.new_root(size, inodes, anywhere)?
             }
@@ -247,12 +252,19 @@ impl<'a> SetupContext<'a> {
                 self.finished.protections |= protection::READ_ONLY_ROOT;
             }
             Step::Landlock { rules, readable, writable, devices, bind, connect } => {
+                if rules & plan::landlock::ALONE != 0 {
+                    // A user namespace would give CAP_SYS_ADMIN. Without it a ruleset takes this
+                    // (landlock(7)).
+                    sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
+                }
                 self.finished.ruleset = CommandRuleset::new(rules, &self.mounts, bind, connect)?;
                 if let Some(ruleset) = &self.finished.ruleset {
                     ruleset.readable(&self.mounts, readable)?;
                     ruleset.writable(&self.mounts, writable)?;
                     ruleset.devices(&self.mounts, devices)?;
-                    ruleset.queues(&self.mounts, self.own_mounts)?;
+                    if rules & plan::landlock::ALONE == 0 {
+                        ruleset.queues(&self.mounts, self.own_mounts)?;
+                    }
                 }
                 let (landlock, protections) = landlock::restrict_warden(rules, &self.mounts)?;
                 let (more, by_ruleset) = self
@@ -279,9 +291,13 @@ impl<'a> SetupContext<'a> {
             Step::Keyring { dispensable } => {
                 self.finished.protections |= seal::keyring(dispensable)?
             }
-            Step::Seal { capabilities } => {
-                let protections = seal::seal(capabilities, self.user.0)?;
-                seal::verify(self.user, capabilities)?;
+            Step::Seal { capabilities, unprivileged } => {
+                let protections = if unprivileged {
+                    seal::seal_unprivileged()?
+                } else {
+                    seal::seal(capabilities, self.user.0)?
+                };
+                seal::verify(self.user, capabilities, unprivileged)?;
                 self.finished.protections |= protections;
             }
         }

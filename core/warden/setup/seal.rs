@@ -8,28 +8,28 @@ use crate::wire::plan::{guard, namespace, protection};
 use core::ffi::CStr;
 
 /// Reads back from the kernel what was set: the user, all five capability sets, securebits and
-/// `no_new_privs`.
+/// `no_new_privs`. `unprivileged`: the bounding set and securebits stay the caller's.
 ///
 /// The ambient set is not read: it is empty where the permitted set is (capabilities(7)).
 ///
 /// # Errors
 ///
 /// EBADE if any of them is not as it should be.
-pub fn verify((uid, gid): (u32, u32), kept: u64) -> Result<()> {
+pub fn verify((uid, gid): (u32, u32), kept: u64, unprivileged: bool) -> Result<()> {
     const DUMPABLE: usize = 0;
     let [low, high] = words(kept);
     let inherited = if is_inherited(kept, uid) { [low, high] } else { [0, 0] };
     let (uids, gids) = sys::user()?;
     let mut sealed = uids == [uid; 3] && gids == [gid; 3];
     sealed &= sys::capabilities()? == [low, low, inherited[0], high, high, inherited[1]];
-    for capability in 0..64 {
+    for capability in (0..64).filter(|_| !unprivileged) {
         match sys::ask(process::CAPBSET_READ, capability) {
             Ok(held) => sealed &= held as u64 == kept >> capability & 1,
             Err(Errno::EINVAL) if capability > 0 => break,
             Err(errno) => return Err(errno),
         }
     }
-    sealed &= sys::ask(process::GET_SECUREBITS, 0)? == securebits(kept);
+    sealed &= unprivileged || sys::ask(process::GET_SECUREBITS, 0)? == securebits(kept);
     sealed &= sys::ask(process::GET_NO_NEW_PRIVS, 0)? == 1;
     sealed &= sys::ask(process::GET_DUMPABLE, 0)? == DUMPABLE;
     if sealed { Ok(()) } else { Err(Errno::EBADE) }
@@ -49,7 +49,8 @@ pub fn load_filter(program: &[u8], reserves_pids: bool) -> Result<()> {
     let placeholder = |instruction: &[u8]| match *instruction {
         [a, b, _, _, c, d, e, f] if u16::from_ne_bytes([a, b]) == JUMP_EQUAL => {
             let k = u32::from_ne_bytes([c, d, e, f]);
-            (k == guard::OWN || k == guard::ENTRANTS && reserves_pids).then_some(k)
+            let own = k == guard::OWN || k == guard::OWN_GROUP;
+            (own || k == guard::ENTRANTS && reserves_pids).then_some(k)
         }
         _ => None,
     };
@@ -62,7 +63,11 @@ pub fn load_filter(program: &[u8], reserves_pids: bool) -> Result<()> {
     copy.copy_from_slice(program);
     for instruction in copy.chunks_exact_mut(INSTRUCTION) {
         if let Some(k) = placeholder(instruction) {
-            let number = if k == guard::OWN { own } else { guard::FIRST_ENTRANT };
+            let number = match k {
+                guard::OWN => own,
+                guard::OWN_GROUP => own.wrapping_neg(),
+                _ => guard::FIRST_ENTRANT,
+            };
             instruction[4..].copy_from_slice(&number.to_ne_bytes());
         }
     }
@@ -196,15 +201,28 @@ fn is_inherited(kept: u64, uid: u32) -> bool {
     kept != 0 && uid != 0
 }
 
+const LINUX_PERSONALITY: u32 = 0;
+
 fn words(set: u64) -> [u32; 2] {
     [set as u32, (set >> 32) as u32]
+}
+
+/// Gives up all capabilities for good, as a process that has none outside a user namespace of its
+/// own. It may change neither the bounding set nor securebits, but with `no_new_privs` no program
+/// gains a capability from them.
+pub fn seal_unprivileged() -> Result<u64> {
+    sys::personality(LINUX_PERSONALITY)?;
+    sys::prctl(process::SET_DUMPABLE, 0)?;
+    sys::prctl(process::CAP_AMBIENT, process::CAP_AMBIENT_CLEAR_ALL)?;
+    sys::limit_capabilities(words(0), false)?;
+    sys::prctl(process::SET_NO_NEW_PRIVS, 1)?;
+    Ok(protection::NO_NEW_PRIVS | protection::WARDEN_HIDDEN)
 }
 
 /// Gives up all capabilities but those in `kept` for good.
 ///
 /// The warden keeps them, too: it starts the command, which cannot have more than the warden.
 pub fn seal(kept: u64, uid: u32) -> Result<u64> {
-    const LINUX_PERSONALITY: u32 = 0;
     sys::personality(LINUX_PERSONALITY)?;
     sys::prctl(process::SET_DUMPABLE, 0)?;
     for capability in (0..64).filter(|capability| kept >> capability & 1 == 0) {

@@ -128,7 +128,7 @@ fn plan() -> Vec<Step<'static>> {
             connect: list(&NONE),
         },
         Step::Keyring { dispensable: true },
-        Step::Seal { capabilities: 0 },
+        Step::Seal { capabilities: 0, unprivileged: false },
         Step::Filter { program: &PROGRAM, protections: OF_FILTER, entrant: false },
     ]
     .into()

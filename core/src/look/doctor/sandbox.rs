@@ -88,7 +88,12 @@ fn ids() -> Check {
                 ),
             )
         }
-        Ok(Mapping::Own | Mapping::Shared { .. } | Mapping::Joined) => Check::weaker(
+        Ok(
+            Mapping::Own
+            | Mapping::Unchanged { .. }
+            | Mapping::Shared { .. }
+            | Mapping::Joined,
+        ) => Check::weaker(
             NAME,
             "one user and one group inside, the caller's own outside",
             "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and \

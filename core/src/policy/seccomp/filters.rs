@@ -171,11 +171,13 @@ impl Filters {
 /// pipe, without end. Programs then fall back to read(2) and write(2).
 ///
 /// In a process tree that existed before, it refuses ptrace(2), because the tree contains processes
-/// that are not the sandbox's. A rule of the policy or the profile `debug` still allows it.
+/// that are not the sandbox's. A rule of the policy or the profile `debug` still allows it. Without
+/// namespaces Landlock keeps it from them.
 fn restricted(policy: &Policy, tree: Tree) -> Seccomp {
     const PIPE_LOCKING: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
     let mut filter = policy.filter();
-    if tree == Tree::Others && matches!(filter.profile, Profile::Default | Profile::Nested) {
+    let others = tree == Tree::Others && policy.confined.is_none();
+    if others && matches!(filter.profile, Profile::Default | Profile::Nested) {
         filter.rules.insert(0, Rule::new("ptrace", Action::Errno(libc::EPERM)));
     }
     if policy.limits.output.is_none() {

@@ -12,11 +12,13 @@
 
 use super::table::Architecture;
 use super::{Action, Compare, Test, syscall};
-use crate::wire::plan::guard::{ENTRANTS, OWN, RESERVED_MASK};
+use crate::wire::plan::guard::{ENTRANTS, OWN, OWN_GROUP, RESERVED_MASK};
 use std::collections::BTreeMap;
 
 /// PID 1 inside. The kernel reads only the lower 32 bits of a process id, and so do the tests.
 const INIT: u64 = 1;
+/// -1, by which kill(2) signals every process that it can.
+const EVERYBODY: u64 = 0xffff_ffff;
 /// PRIO_USER of setpriority(2): every process of a user.
 const PRIO_USER: u64 = 2;
 /// IOPRIO_WHO_USER of ioprio_set(2): every process of a user.
@@ -48,10 +50,12 @@ enum GuardedCall {
     Process,
     /// A process that the call signals, or opens as a pidfd. PID 1 gets no signals anyway.
     Signalled,
+    /// A process group that the call signals, as a negative number, or every process.
+    Group,
     /// Every process of a user, if the argument has this value.
     User(u64),
 }
-use GuardedCall::{Process, Signalled, User};
+use GuardedCall::{Group, Process, Signalled, User};
 
 /// The guarded calls: name, numbers for 32-bit programs (i386, arm), argument, and its meaning.
 /// 32-bit programs of riscv64 have its own numbers.
@@ -59,6 +63,7 @@ const CALLS: &[(&str, [u32; 2], u8, GuardedCall)] = &[
     ("ioprio_set", [289, 314], 0, User(IOPRIO_WHO_USER)),
     ("ioprio_set", [289, 314], 1, Process),
     ("kill", [37, 37], 0, Signalled),
+    ("kill", [37, 37], 0, Group),
     ("pidfd_open", [434, 434], 0, Signalled),
     ("prlimit64", [340, 369], 0, Process),
     ("rt_sigqueueinfo", [178, 178], 0, Signalled),
@@ -95,6 +100,8 @@ impl GuardedCall {
             (Process, Tree::Own) => [Some(init), None, None],
             (Process, Tree::Cell) => [Some(init), Some(entrant), None],
             (Process, Tree::Others) => [Some(init), Some(entrant), Some(own)],
+            (Group, Tree::Own | Tree::Cell) => [None, None, None],
+            (Group, Tree::Others) => [Some(is(EVERYBODY)), Some(is(OWN_GROUP.into())), None],
             (Signalled, Tree::Own) => [None, None, None],
             (Signalled, Tree::Cell) => [Some(entrant), None, None],
             (Signalled, Tree::Others) => [Some(entrant), Some(own), None],

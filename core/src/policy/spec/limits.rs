@@ -4,32 +4,54 @@
 use super::text::{Key, duration_value, path_value};
 use super::value::TextValue;
 use crate::base::error::Result;
-use crate::policy::{Demand, Io, Limit, Limits};
+use crate::policy::{BestEffort, Demand, Io, Isolation, Limit, Limits, Policy};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-pub fn demand(key: &Key<'_>, demand: Demand, limits: &mut Limits) -> Result<()> {
+/// Reads `require`.
+pub fn require(key: &Key<'_>, limits: &mut Limits) -> Result<()> {
     for item in key.items()? {
-        let limit = item.one_of(Limit::ALL, Limit::name)?;
-        if limits.demands.insert(limit, demand).is_some_and(|other| other != demand) {
-            return Err(item.wrong(format!("{limit} is both in require and in best_effort")));
+        insert(&item, item.one_of(Limit::ALL, Limit::name)?, Demand::Exact, limits)?;
+    }
+    Ok(())
+}
+
+fn insert(item: &Key<'_>, limit: Limit, demand: Demand, limits: &mut Limits) -> Result<()> {
+    match limits.demands.insert(limit, demand) {
+        Some(other) if other != demand => {
+            Err(item.wrong(format!("{limit} is both in require and in best_effort")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads `best_effort`: limits, and what the sandbox may do without where namespaces are denied.
+pub fn best_effort(key: &Key<'_>, policy: &mut Policy) -> Result<()> {
+    let (limits, isolation) = (Limit::ALL.iter().copied(), Isolation::ALL.iter().copied());
+    let all: Vec<BestEffort> =
+        limits.map(BestEffort::Limit).chain(isolation.map(BestEffort::Isolation)).collect();
+    for item in key.items()? {
+        match item.one_of(&all, BestEffort::name)? {
+            BestEffort::Limit(limit) => {
+                insert(&item, limit, Demand::BestEffort, &mut policy.limits)?;
+            }
+            BestEffort::Isolation(isolation) => drop(policy.dispensable.insert(isolation)),
         }
     }
     Ok(())
 }
 
 /// The demands as the keys `require` and `best_effort`, each with its list of limits.
-pub fn demands(limits: &Limits) -> impl Iterator<Item = (&'static str, Value)> {
-    [("require", Demand::Exact), ("best_effort", Demand::BestEffort)].into_iter().filter_map(
-        |(key, wanted)| {
-            let named = limits
-                .demands
-                .iter()
-                .filter(|(_, demand)| **demand == wanted)
-                .map(|(limit, _)| json!(limit.name()));
-            Some((key, Value::Array(named.collect()))).filter(|(_, list)| *list != json!([]))
-        },
-    )
+pub fn demands(policy: &Policy) -> impl Iterator<Item = (&'static str, Value)> {
+    let limits = |wanted: Demand| {
+        let demands = policy.limits.demands.iter();
+        demands.filter(move |(_, demand)| **demand == wanted).map(|(limit, _)| limit.name())
+    };
+    let isolation = policy.dispensable.iter().map(|isolation| isolation.name());
+    let require: Vec<&str> = limits(Demand::Exact).collect();
+    let best_effort: Vec<&str> = limits(Demand::BestEffort).chain(isolation).collect();
+    let lists = [("require", require), ("best_effort", best_effort)].into_iter();
+    lists.filter(|(_, list)| !list.is_empty()).map(|(key, list)| (key, json!(list)))
 }
 
 impl TextValue for Io {

@@ -38,7 +38,11 @@ impl HeldFiles {
         let path = OFlag::O_PATH | OFlag::O_DIRECTORY | flags;
         // This descriptor stays bound to one process. After its end nothing can be opened through
         // it.
-        let warden = format!("/proc/{}", alive.warden.pid());
+        let warden = match alive.sandbox.policy().confined {
+            // The files are the caller's own, and it may have no right to inspect the warden.
+            Some(_) => "/proc/thread-self".into(),
+            None => format!("/proc/{}", alive.warden.pid()),
+        };
         let warden = openat(AT_FDCWD, &*warden, path, Mode::empty()).map_err(failed)?;
         // The pid was the warden's if that lives now.
         if !alive.warden.is_alive()? {

@@ -335,7 +335,9 @@ fn masked_proc() -> String {
 fn why_unreadable(source: &Path, mapping: Mapping) -> String {
     let source = source.display();
     match mapping {
-        Mapping::Own => format!("the caller may not read it: let its user read {source}"),
+        Mapping::Own | Mapping::Unchanged { .. } => {
+            format!("the caller may not read it: let its user read {source}")
+        }
         Mapping::Range { .. } | Mapping::Shared { .. } => format!(
             "the caller is privileged, so the command is another user outside: let others read \
             {source} (chmod o+rX), or start as an unprivileged user"
@@ -351,7 +353,10 @@ fn why_unreadable(source: &Path, mapping: Mapping) -> String {
 /// Why the command cannot become its user.
 fn why_not_mapped(mapping: Mapping) -> &'static str {
     match mapping {
-        Mapping::Own | Mapping::Range { .. } | Mapping::Shared { .. } => {
+        Mapping::Own
+        | Mapping::Unchanged { .. }
+        | Mapping::Range { .. }
+        | Mapping::Shared { .. } => {
             "that id is not mapped in the caller's own user namespace: choose others \
             (Sandbox::host_ids)"
         }

@@ -5,6 +5,7 @@ use crate::host::image::Image;
 use crate::plan::{Manner, Part, Plan, unwritable};
 use crate::policy::Policy;
 use crate::policy::seccomp::{Filters, Tree};
+use crate::run::sandbox::Sandbox;
 use crate::run::template::Template;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -16,6 +17,9 @@ pub struct Compiled {
     /// One set of filters for each kind of process tree that its commands can be in.
     filters: [OnceLock<Arc<Filters>>; Tree::NUMBER],
     image: Mutex<Option<Arc<Image>>>,
+    /// The sandbox that runs in place of this one where the host denies namespaces; `None` if it
+    /// does not. Unset until that is known.
+    pub confined: OnceLock<Option<Sandbox>>,
     /// The template that sandboxes of this policy are copied from, if it has been made.
     pub template: Mutex<Option<Arc<Template>>>,
 }

@@ -1,0 +1,49 @@
+//! Whether a sandbox runs in namespaces, or without them because the host denies them.
+
+use super::Sandbox;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::sys;
+use crate::plan::idmap::{self, Mapping};
+use crate::run::alive::{Alive, Purpose};
+use crate::wire::plan::protection;
+
+impl Sandbox {
+    /// The sandbox that runs in place of this one: the same, unless its policy may do without
+    /// namespaces and the host denies them. The first call finds out by a start of this sandbox,
+    /// because some hosts only deny what namespaces are for.
+    ///
+    /// # Errors
+    ///
+    /// `NamespacesDenied` if the policy needs namespaces all the same. The error of that start if
+    /// it has another cause.
+    pub(crate) fn on_this_host(&self) -> Result<Sandbox> {
+        if !self.policy.may_be_confined() {
+            return Ok(self.clone());
+        }
+        if let Some(found) = self.compiled.confined.get() {
+            return Ok(found.clone().unwrap_or_else(|| self.clone()));
+        }
+        let confined = match self.try_namespaces() {
+            Ok(()) => None,
+            Err(denial) if denial.kind() == ErrorKind::NamespacesDenied => {
+                Some(self.without_namespaces(&denial)?)
+            }
+            Err(error) => return Err(error),
+        };
+        let found = self.compiled.confined.get_or_init(|| confined);
+        Ok(found.clone().unwrap_or_else(|| self.clone()))
+    }
+
+    fn try_namespaces(&self) -> Result<()> {
+        Alive::start_as_is(self, Purpose::Wait, None)?.ready().map(drop)
+    }
+
+    fn without_namespaces(&self, denial: &Error) -> Result<Sandbox> {
+        let mut policy = self.policy.confined(denial, sys::landlock_abi())?;
+        let owner = Mapping::choose(&policy)?.known_owner(&policy);
+        if let Some(held) = &mut policy.confined {
+            held.other_user = idmap::protections(owner) & protection::OTHER_USER != 0;
+        }
+        Ok(Sandbox::from_policy(policy))
+    }
+}
