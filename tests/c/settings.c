@@ -58,6 +58,8 @@ static void what_is_set_is_what_the_policy_says(void)
     seclude_sandbox_output(sandbox, 7777);
     seclude_sandbox_require(sandbox, SECLUDE_LIMIT_PIDS);
     seclude_sandbox_best_effort(sandbox, SECLUDE_LIMIT_CPU_SET);
+    seclude_sandbox_best_effort_isolation(sandbox, SECLUDE_ISOLATION_NAMESPACES);
+    seclude_sandbox_best_effort_isolation(sandbox, SECLUDE_ISOLATION_SIGNALS);
     seclude_sandbox_cgroup(sandbox, "/sys/fs/cgroup/judges");
     CHECK_TEXT(complaint(sandbox), "");
 
@@ -84,7 +86,7 @@ static void what_is_set_is_what_the_policy_says(void)
                                        "15",
                                        "7777",
                                        "\"require\":[\"pids\"]",
-                                       "\"best_effort\":[\"cpu_set\"]",
+                                       "\"best_effort\":[\"cpu_set\",\"namespaces\",\"signals\"]",
                                        "\"/sys/fs/cgroup/judges\""};
     for (size_t index = 0; index < sizeof SAID / sizeof *SAID; index++) {
         if (!strstr(seclude_text_string(json), SAID[index])) {
@@ -149,6 +151,9 @@ static void each_mistake_names_itself(void)
     REFUSED(seclude_sandbox_require(sandbox, 99), "limit 99: no limit has this number");
     REFUSED(seclude_sandbox_require(sandbox, SECLUDE_LIMIT_MEMORY), "memory");
     REFUSED(seclude_sandbox_best_effort(sandbox, 99), "limit 99: no limit has this number");
+    REFUSED(seclude_sandbox_best_effort_isolation(sandbox, 0), "isolation 0: no part");
+    REFUSED(seclude_sandbox_best_effort_isolation(sandbox, 99), "isolation 99: no part");
+    REFUSED(seclude_sandbox_best_effort_isolation(sandbox, SECLUDE_ISOLATION_FILES), "namespaces");
     REFUSED(seclude_sandbox_cgroup(sandbox, NULL), "cgroup: is NULL");
     REFUSED(seclude_sandbox_cgroup(sandbox, "here"), "absolute");
 #undef REFUSED
@@ -169,6 +174,7 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_output(NULL, 1);
     seclude_sandbox_require(NULL, 0);
     seclude_sandbox_best_effort(NULL, 0);
+    seclude_sandbox_best_effort_isolation(NULL, SECLUDE_ISOLATION_FILES);
     seclude_sandbox_cgroup(NULL, NULL);
 
     CHECK_INT(seclude_child_usage(NULL, &outcome, sizeof outcome, NULL), SECLUDE_EINVAL);

@@ -138,6 +138,8 @@ pub enum Ground {
     Cell,
     /// In a pool.
     Pool,
+    /// In a sandbox of their own without namespaces, on a host that denies them.
+    Confined,
 }
 
 impl Ground {
@@ -148,6 +150,7 @@ impl Ground {
             "prepared" => Ok(Ground::Prepared),
             "cell" => Ok(Ground::Cell),
             "pool" => Ok(Ground::Pool),
+            "confined" => Ok(Ground::Confined),
             other => Err(format!("SECLUDE_TEST_GROUND={other}: there is no such ground")),
         }
     }
@@ -282,6 +285,10 @@ impl Case {
 
     /// Whether the row makes sense on this ground.
     pub fn is_for_ground(&self, ground: Ground) -> bool {
+        if ground == Ground::Confined && (self.policy_json.is_some() || self.policy_toml.is_some())
+        {
+            return false;
+        }
         self.grounds.is_empty() || self.grounds.contains(&ground)
     }
 
@@ -331,7 +338,7 @@ impl Case {
     }
 
     /// Converts the row to a driver's job.
-    pub fn job(&self, stage: &Stage<'_>) -> Job {
+    pub fn job(&self, stage: &Stage<'_>, ground: Ground) -> Job {
         let (program, arguments) = self
             .command
             .split_first()
@@ -349,7 +356,15 @@ impl Case {
                 Some(Source::File { file }) => *stream = Stream::File(stage.system(file).into()),
             }
         }
-        let table = || stage.json(&toml::Value::Table(self.policy.clone())).to_string();
+        let table = || {
+            let mut policy = self.policy.clone();
+            if ground == Ground::Confined {
+                let list =
+                    policy.entry("best_effort").or_insert_with(|| toml::Value::Array(vec![]));
+                list.as_array_mut().expect("a list of names").push("namespaces".into());
+            }
+            stage.json(&toml::Value::Table(policy)).to_string()
+        };
         Job {
             action: self.action,
             policy: self

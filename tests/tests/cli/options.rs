@@ -145,6 +145,8 @@ const ROWS: &[Row] = &[
     row("output", &["--output", "3"], &["echo", "a line"], Text("output limit of 3 bytes")),
     row("require", &["--memory", "300M", "--require", "memory"],
         TRUE, Plan("require = [\"memory\"]")),
+    row("best-effort", &["--best-effort", "namespaces"], TRUE,
+        Plan("best_effort = [\"namespaces\"]")),
     row("best-effort", &["--cpus", "1", "--best-effort", "cpus"],
         TRUE, Plan("best_effort = [\"cpus\"]")),
     row("cgroup", &["--cgroup", "/sys/fs/cgroup"], TRUE, Plan("cgroup = \"/sys/fs/cgroup\"")),

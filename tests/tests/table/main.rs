@@ -5,12 +5,16 @@
 //! The faces are drivers with one contract (`seclude_tests::job`). The Rust driver is always
 //! present. SECLUDE_TEST_C_DRIVER names the C driver. SECLUDE_TEST_PYTHON names an interpreter with
 //! the wheel installed. A missing face is skipped with a message, or is an error if
-//! SECLUDE_TEST_FACES (`rust,c,python`) names it. Arguments select rows by a part of `file: name`.
+//! SECLUDE_TEST_FACES (`rust,c,python`) names it. SECLUDE_TEST_GROUND says where commands run. On the
+//! ground `confined` the drivers run behind the filter that Docker loads by default, which denies
+//! namespaces, and each policy allows to do without. Arguments select rows by a part of `file: name`.
 //!
 //! This is a binary of its own because it does not use the Rust test harness.
 #![deny(unsafe_code)]
 
-use seclude_tests::caller::{Caller, copy, driver};
+mod confined;
+
+use seclude_tests::caller::{Caller, copy, driver, program};
 use seclude_tests::census::here;
 use seclude_tests::job::{Told, read_told};
 use seclude_tests::knobs::page_size;
@@ -64,13 +68,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let excluded =
+        if ground == Ground::Confined { confined::exclusions() } else { BTreeSet::new() };
+    if let Some(unknown) = confined::unknown(&excluded, &cases) {
+        println!("tests/confined.toml names {unknown:?}, and there is no such row");
+        return ExitCode::FAILURE;
+    }
     let mut trials = Vec::new();
     for (file, case) in &cases {
         let name = format!("{file}: {}", case.name);
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part)) {
             continue;
         }
-        if !case.is_for_ground(ground) {
+        if !case.is_for_ground(ground) || excluded.contains(&name) {
             continue;
         }
         if let Some(program) = case.needs.as_ref().filter(|program| !Path::new(program).exists()) {
@@ -115,7 +125,7 @@ fn main() -> ExitCode {
                 while let Some((name, caller, case)) =
                     trials.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let wrong = attempt(case, *caller, &faces);
+                    let wrong = attempt(case, *caller, &faces, ground);
                     if wrong.is_empty() {
                         passed.fetch_add(1, Ordering::Relaxed);
                     } else {
@@ -213,14 +223,14 @@ fn absence(name: &str) -> &'static str {
 // One row for one caller.
 
 /// Runs the row with every face, and returns what is wrong.
-fn attempt(case: &Case, caller: Caller, faces: &[Face]) -> Vec<String> {
+fn attempt(case: &Case, caller: Caller, faces: &[Face], ground: Ground) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut first: Option<(&str, Told)> = None;
     for face in faces
         .iter()
         .filter(|face| case.faces.is_empty() || case.faces.iter().any(|name| name == face.name))
     {
-        match attempt_through(case, caller, face) {
+        match attempt_through(case, caller, face, ground) {
             Ok((told, complaints)) => {
                 wrong.extend(complaints.into_iter().map(|text| format!("{}: {text}", face.name)));
                 match &first {
@@ -241,6 +251,7 @@ fn attempt_through(
     case: &Case,
     caller: Caller,
     face: &Face,
+    ground: Ground,
 ) -> Result<(Told, Vec<String>), String> {
     // The directory has the same name for all faces, so that texts that contain it can be compared.
     let place = scratch::directory();
@@ -252,10 +263,13 @@ fn attempt_through(
     case.furnish(&stage).map_err(|error| format!("make the fixtures: {error}"))?;
     let (job, result, input) =
         (place.path().join("job"), place.path().join("result"), place.path().join("input"));
-    fs::write(&job, case.job(&stage).write()).map_err(|error| error.to_string())?;
+    fs::write(&job, case.job(&stage, ground).write()).map_err(|error| error.to_string())?;
     fs::write(&input, "from the driver's own stdin\n").map_err(|error| error.to_string())?;
     let mut driver = Command::new("timeout");
     driver.args(["-k", "5", &here(PATIENCE).as_secs().to_string()]);
+    if ground == Ground::Confined {
+        driver.arg(program("denied"));
+    }
     let run = caller.command(&face.words[0]);
     driver.arg(run.get_program()).args(run.get_args()).args(&face.words[1..]).args([&job, &result]);
     driver.env("SECLUDE_CELLS", place.path().join("cells"));
@@ -274,7 +288,8 @@ fn attempt_through(
     let mut told = fs::read_to_string(&result)
         .map_err(|error| error.to_string())
         .and_then(|text| read_told(&text))?;
-    let wrong = case.judge(&stage, &told, &output.stdout);
+    let named = ground == Ground::Confined && confined::is_named(&told);
+    let wrong = if named { Vec::new() } else { case.judge(&stage, &told, &output.stdout) };
     for value in told.values_mut() {
         *value =
             String::from_utf8_lossy(value).replace(&*dir.to_string_lossy(), "{dir}").into_bytes();
