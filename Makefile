@@ -253,6 +253,10 @@ bench: needs wheel ## what a run costs, side by side, as ratios, and the targets
 	$(PYTHON) tests/bench/compare.py --python $(VENV)/bin/python --peers $(PUBLIC)/peers/bin \
 		$(if $(ROUNDS),--rounds $(ROUNDS),--write)
 
+bench-confined: wheel ## a run where namespaces are denied, over a cold run in namespaces
+	$(call say,a run without namespaces)
+	$(VENV)/bin/python tests/bench/confined.py
+
 bench-interpreter: wheel ## the first byte of user code after the reset of a warm interpreter with numpy
 	$(call say,the first byte)
 	test -x $(PUBLIC)/numpy/bin/python || { /usr/bin/python3 -m venv $(PUBLIC)/numpy && \

@@ -1,5 +1,5 @@
 """Compares what a program can see and do under plain `unshare`, under bubblewrap with its usual
-options, and in seclude's default sandbox.
+options, in seclude's default sandbox, and in a sandbox where namespaces are denied.
 
 Usage: exposure.py [--write] [--python PYTHON], where PYTHON has the wheel. It places canaries
 outside, runs probe.py in each, and prints a table. With --write the table goes to docs/exposure.md.
@@ -30,6 +30,9 @@ done = seclude.Sandbox(wall_time=120).run([sys.argv[1], "-c", sys.argv[2], sys.a
 sys.stderr.write(done.stderr)
 sys.stdout.write(done.stdout)
 """
+
+
+CONFINED = SECLUDE.replace("wall_time=120", "wall_time=120, best_effort=['namespaces']")
 
 
 def unshare(words: list[str]) -> list[str]:
@@ -111,6 +114,7 @@ def everything(python: str) -> dict[str, dict[str, object] | str]:
             "`unshare`": probe(unshare(words), True, canary),
             "bubblewrap": probe(bubblewrap(words), False, canary),
             "seclude": probe([python, "-c", SECLUDE, *words[:1], words[2], "{canary}"], False, canary),
+            "seclude without namespaces": probe([python, str(HERE / "denied.py"), python, "-c", CONFINED, *words[:1], words[2], "{canary}"], False, canary),
         }
 
 
@@ -137,8 +141,9 @@ def main() -> None:
         return
     text = f"""# What a program can see and do
 
-This page compares three environments: plain `unshare`, bubblewrap with its usual options, and
-seclude's default sandbox. `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces,
+This page compares four environments: plain `unshare`, bubblewrap with its usual options, seclude's
+default sandbox, and a sandbox where a filter around the caller denies namespaces and the policy
+allows to do without ([confined.md](confined.md)). `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces,
 and a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`, `--proc`, `--dev`,
 `--unshare-all`, `--new-session` and `--die-with-parent`.
 
@@ -149,6 +154,8 @@ for them inside. Linux {os.uname().release.split("-")[0]}, {os.uname().machine}.
 - The last row counts the system calls that do not fail with EPERM or ENOSYS when their arguments
   are meaningless. Calls that would end the probe are not tried. Under `unshare`, calls that would
   change the machine are not tried either, because nothing would stop them.
+- Without namespaces PID 1 is the host's. The network is denied by the filter, and the files by
+  Landlock.
 - bubblewrap accepts a filter from its caller. In its usual form it has none.
 
 ## As {"root" if os.geteuid() == 0 else "an unprivileged user"}

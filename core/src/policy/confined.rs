@@ -12,8 +12,8 @@ named! {
     /// What a sandbox may do without where the host denies namespaces
     /// ([`Sandbox::best_effort`](crate::Sandbox::best_effort)).
     ///
-    /// Only with `Namespaces` does a sandbox run there at all. Each of the others concerns something
-    /// that the policy asks for by name. `docs/confined.md` compares both ways to run.
+    /// Only with `Namespaces` does a sandbox run there at all. Each of the others concerns
+    /// something that the policy asks for by name. `docs/confined.md` compares both ways to run.
     Isolation {
         /// All namespaces. Landlock (Linux 6.2) then restricts files, and the seccomp filter
         /// restricts the network, System V IPC and calls that change other processes.
@@ -109,14 +109,9 @@ impl Policy {
         };
         for (isolation, need) in self.needs(landlock) {
             if !self.dispensable.contains(&isolation) {
-                return refuse(
-                    need,
-                    format!(
-                        "leave it out, or name {:?} in best_effort, too: the command then runs \
-                         without it",
-                        isolation.name()
-                    ),
-                );
+                let name = isolation.name();
+                let hint = format!("name {name:?} in best_effort, too, to run without that");
+                return refuse(need, hint);
             }
         }
         if let Some((need, hint)) = self.indispensable(landlock) {
@@ -167,6 +162,15 @@ impl Policy {
                 needs.push((Isolation::Files, format!("the entry at {at} needs them")));
             }
         }
+        if let Some((inner, outer)) = self.restricted_below_writable() {
+            let (inner, outer) = (inner.at.display(), outer.at.display());
+            needs.push((
+                Isolation::Files,
+                format!(
+                    "the read-only bind at {inner} below the writable one at {outer} needs them"
+                ),
+            ));
+        }
         let named = [
             (self.writable_root, Isolation::Files, "a writable root needs them"),
             (self.unshare.contains(&Namespace::Mount), Isolation::Files, MOUNT),
@@ -183,12 +187,24 @@ impl Policy {
         needs
     }
 
+    /// A bind that is read-only below one that is writable. Landlock gives what any rule for a path
+    /// gives, or for one above it.
+    fn restricted_below_writable(&self) -> Option<(&Bind, &Bind)> {
+        let binds = || self.files.iter().filter_map(Entry::bind);
+        let above = |inner: &Bind| {
+            binds().find(|outer| {
+                outer.writable && inner.at != outer.at && inner.at.starts_with(&outer.at)
+            })
+        };
+        binds().filter(|inner| !inner.writable).find_map(|inner| Some((inner, above(inner)?)))
+    }
+
     /// What keeps the policy from running without namespaces in any case, and a remedy.
     fn indispensable(&self, landlock: u32) -> Option<(&'static str, &'static str)> {
         let filter = self.filter();
         let open = |action: Action| matches!(action, Action::Allow | Action::Log);
         if !self.landlock {
-            Some(("only Landlock could restrict files, and the policy turns it off", "allow it"))
+            Some(("only Landlock could restrict files, and the policy turns it off", "leave it on"))
         } else if landlock < LANDLOCK_FILES {
             Some((
                 "only Landlock could restrict files, and this kernel has none that can",

@@ -8,10 +8,13 @@ type Change = fn(Sandbox) -> Sandbox;
 
 #[test]
 fn what_only_a_namespace_gives_is_an_error_by_name() {
-    let needs: [(Isolation, &str, Change); 11] = [
+    let needs: [(Isolation, &str, Change); 12] = [
         (Isolation::Files, "/tmp", |sandbox| sandbox.tmpfs("/tmp", MiB(1))),
         (Isolation::Files, "/there", |sandbox| sandbox.bind_ro("/usr", "/there")),
         (Isolation::Files, "/file", |sandbox| sandbox.file("/file", "text")),
+        (Isolation::Files, "below the writable", |sandbox| {
+            sandbox.bind_rw("/dev", "/dev").bind_ro("/dev/shm", "/dev/shm")
+        }),
         (Isolation::Files, "root /usr", |sandbox| sandbox.root("/usr")),
         (Isolation::Files, "writable root", Sandbox::writable_root),
         (Isolation::Files, "file system", |sandbox| sandbox.unshare(Namespace::Mount)),
