@@ -75,13 +75,11 @@ impl Alive {
         purpose: Purpose,
         existing: Option<&Existing>,
     ) -> Result<Alive> {
-        match existing {
-            Some(_) => Alive::start_as_is(sandbox, purpose, existing),
-            None => {
-                sandbox.policy().check()?;
-                Alive::start_as_is(&sandbox.on_this_host()?, purpose, None)
-            }
+        if existing.is_some() || !sandbox.policy().may_be_confined() {
+            return Alive::start_as_is(sandbox, purpose, existing);
         }
+        sandbox.policy().check()?;
+        Alive::start_as_is(&sandbox.on_this_host()?, purpose, None)
     }
 
     /// Starts a sandbox as its policy says.
