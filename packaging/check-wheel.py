@@ -23,7 +23,7 @@ GLIBC = {
 }  # fmt: skip
 MUSL = {"libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"}
 NEEDED = (
-    "seclude/_seclude.abi3.so", "seclude/py.typed", "seclude/__init__.pyi",
+    "seclude/_seclude.abi3.so", "seclude/py.typed", "seclude/_seclude.pyi",
     ".data/scripts/seclude", ".dist-info/licenses/LICENSE-MIT",
     ".data/data/share/man/man1/seclude.1", ".data/data/share/man/man7/seclude.7",
 )  # fmt: skip
