@@ -126,10 +126,6 @@ pub fn of_clone(errno: i32, policy: &Policy) -> Error {
                 "clone",
             );
         }
-        // The limit is a ban: none is left, however few there are.
-        libc::ENOSPC | libc::EUSERS if are_banned() => {
-            (ErrorKind::NamespacesDenied, Some(NO_USER_NAMESPACES.into()))
-        }
         libc::ENOSPC | libc::EUSERS => (ErrorKind::HostLimit, Some(why_no_space())),
         libc::EAGAIN => (ErrorKind::HostLimit, Some(PROCESSES.into())),
         libc::ENOMEM => (
@@ -185,11 +181,25 @@ const APPARMOR: &str = "AppArmor grants user namespaces by executable only \
 (kernel.apparmor_restrict_unprivileged_userns): install the warden with its profile (sudo seclude \
 doctor --fix) and name its path (Sandbox::warden or SECLUDE_WARDEN)";
 
+/// Whether a sandbox could not be started because the host denies namespaces. A limit of 0 denies
+/// them, where any other may have room again.
+pub fn is_denial(error: &Error) -> bool {
+    let banned = || {
+        matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EUSERS))
+            && error.step_kind() == Some(Step::Launch)
+            && are_banned()
+    };
+    error.kind() == ErrorKind::NamespacesDenied || banned()
+}
+
 fn are_banned() -> bool {
     sysctl("user/max_user_namespaces").as_deref() == Some("0")
 }
 
 fn why_no_space() -> String {
+    if are_banned() {
+        return NO_USER_NAMESPACES.into();
+    }
     let levels = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
         Some(status.lines().find(|line| line.starts_with("NSpid:"))?.split_whitespace().count() - 1)
     });

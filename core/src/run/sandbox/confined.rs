@@ -1,10 +1,11 @@
 //! Whether a sandbox runs in namespaces, or without them because the host denies them.
 
 use super::Sandbox;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, Result};
 use crate::base::sys;
 use crate::plan::idmap::{self, Mapping};
 use crate::run::alive::{Alive, Purpose};
+use crate::run::failure;
 use crate::wire::plan::protection;
 
 impl Sandbox {
@@ -25,9 +26,7 @@ impl Sandbox {
         }
         let confined = match self.try_namespaces() {
             Ok(()) => None,
-            Err(denial) if denial.kind() == ErrorKind::NamespacesDenied => {
-                Some(self.without_namespaces(&denial)?)
-            }
+            Err(denial) if failure::is_denial(&denial) => Some(self.without_namespaces(&denial)?),
             Err(error) => return Err(error),
         };
         let found = self.compiled.confined.get_or_init(|| confined);
