@@ -94,6 +94,8 @@ impl Manner {
 /// A compiled plan.
 pub struct Plan {
     pub manner: Manner,
+    /// The sandbox has no namespaces.
+    pub confined: bool,
     /// The clone flags of the namespaces that the launch creates. Steps create the others.
     pub flags: u64,
     /// The encoded steps.
@@ -134,7 +136,8 @@ impl Plan {
         // that the process is in.
         let flags =
             manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
-        Ok(Plan { manner, flags, steps: plan.steps, labels: plan.labels })
+        let confined = policy.confined.is_some();
+        Ok(Plan { manner, confined, flags, steps: plan.steps, labels: plan.labels })
     }
 }
 

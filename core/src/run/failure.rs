@@ -227,11 +227,19 @@ pub fn of_descriptors(action: impl Into<String>, errno: i32) -> Error {
 pub fn of_report(report: &Report<'_>, plan: &Plan, command: &Command, filters: u32) -> Error {
     match *report {
         Report::Failed { stage, errno, detail, path, head } => {
-            start::of_start(stage, errno, detail, path, head, command, filters).during(Step::Start)
+            let error = start::of_start(stage, errno, detail, path, head, command, filters);
+            let error = error.during(Step::Start);
+            if plan.confined && error.kind() == ErrorKind::ProgramNotExecutable {
+                return error.hint(OUT_OF_REACH);
+            }
+            error
         }
         _ => of_refusal(report, plan),
     }
 }
+
+const OUT_OF_REACH: &str = "set its execute bit; without namespaces Landlock lets a command execute \
+the host's programs alone, and what the policy binds at the host's own path";
 
 /// The error for what the warden reports in place of being ready.
 pub fn of_refusal(report: &Report<'_>, plan: &Plan) -> Error {

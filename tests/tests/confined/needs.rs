@@ -3,6 +3,7 @@
 
 use crate::{sandbox, where_namespaces_are_denied};
 use seclude::{Capability, Clock, ErrorKind, Isolation, MiB, Namespace, Profile, Sandbox};
+use std::fs;
 
 type Change = fn(Sandbox) -> Sandbox;
 
@@ -54,6 +55,20 @@ fn what_nothing_could_hold_is_an_error_in_any_case() {
             assert_eq!(error.kind(), ErrorKind::NamespacesDenied, "{named}: {error}");
             assert!(error.to_string().contains(named), "{named}: {error}");
         }
+    });
+}
+
+#[test]
+fn a_program_out_of_reach_is_named_with_the_remedy() {
+    const NAME: &str = "a_program_out_of_reach_is_named_with_the_remedy";
+    where_namespaces_are_denied(NAME, |place| {
+        let program = place.join("program");
+        fs::copy("/bin/true", &program).expect("it is ours");
+        let error = sandbox().command(&program).status().expect_err("nothing shows it");
+        assert_eq!(error.kind(), ErrorKind::ProgramNotExecutable, "{error}");
+        assert!(error.remedy().is_some_and(|remedy| remedy.contains("binds")), "{error}");
+        let shown = sandbox().bind_ro(&program, &program);
+        assert!(shown.command(&program).status().expect("it starts").success());
     });
 }
 
