@@ -143,9 +143,9 @@ def main() -> None:
 
 This page compares four environments: plain `unshare`, bubblewrap with its usual options, seclude's
 default sandbox, and a sandbox where a filter around the caller denies namespaces and the policy
-allows to do without ([confined.md](confined.md)). `unshare` makes user, mount, pid, net, ipc, uts and cgroup namespaces,
-and a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`, `--proc`, `--dev`,
-`--unshare-all`, `--new-session` and `--die-with-parent`.
+allows to do without ([confined.md](confined.md)). `unshare` makes user, mount, pid, net, ipc, uts
+and cgroup namespaces, and a `/proc` of its own. The options of bubblewrap are `--ro-bind /usr`,
+`--proc`, `--dev`, `--unshare-all`, `--new-session` and `--die-with-parent`.
 
 `make exposure` makes this page (`tests/exposure`). It places objects outside, and one program looks
 for them inside. Linux {os.uname().release.split("-")[0]}, {os.uname().machine}.

@@ -170,6 +170,16 @@ def in_a_child(work):
     return os.waitpid(child, 0)[1] == 0
 
 
+def entries(place):
+    """Return the number of entries of a directory, or why there is none."""
+    try:
+        return len(os.listdir(place))
+    except FileNotFoundError:
+        return 0
+    except PermissionError:
+        return "refused"
+
+
 def of_pid_1(name, mode):
     return attempt(lambda: os.close(os.open(f"/proc/1/{name}", mode)))
 
@@ -198,8 +208,8 @@ print(
             "/proc/keys": reads("/proc/keys"),
             "/proc/interrupts": reads("/proc/interrupts"),
             "the kernel's log": LIBC.klogctl(10, 0, 0) >= 0,
-            "entries in /sys": len(os.listdir("/sys")) if os.path.isdir("/sys") else 0,
-            "entries in /dev": len(os.listdir("/dev")),
+            "entries in /sys": entries("/sys"),
+            "entries in /dev": entries("/dev"),
             "capabilities": status("CapEff"),
             "no_new_privs": status("NoNewPrivs"),
             "seccomp": {"0": "none", "2": "filter"}.get(status("Seccomp"), "?"),
