@@ -163,18 +163,30 @@ fn bind(from: &Path, to: &Path) {
 
 fn read_only(place: &Path) {
     // The flags that a mount has already must stay, or a user namespace may not change it.
-    let found = nix::sys::statvfs::statvfs(place).expect("it is mounted").flags();
+    let found = flags_of(place);
+    // musl's headers lack the last of the bits that statvfs(3) tells.
     let kept = [
-        (nix::sys::statvfs::FsFlags::ST_NOSUID, libc::MS_NOSUID),
-        (nix::sys::statvfs::FsFlags::ST_NODEV, libc::MS_NODEV),
-        (nix::sys::statvfs::FsFlags::ST_NOEXEC, libc::MS_NOEXEC),
-        (nix::sys::statvfs::FsFlags::ST_RELATIME, libc::MS_RELATIME),
+        (libc::ST_NOSUID, libc::MS_NOSUID),
+        (libc::ST_NODEV, libc::MS_NODEV),
+        (libc::ST_NOEXEC, libc::MS_NOEXEC),
+        (0x1000, libc::MS_RELATIME),
     ];
-    let kept = kept.iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, flag)| flag);
+    let kept = kept.iter().filter(|(flag, _)| found & flag != 0).map(|(_, flag)| flag);
     let flags =
         kept.fold(libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, |all, flag| all | flag);
     mount("none", place, "none", flags, "")
         .unwrap_or_else(|error| panic!("make {} read-only: {error}", place.display()));
+}
+
+/// The flags of the mount at this place, as statvfs(3) tells them.
+fn flags_of(place: &Path) -> libc::c_ulong {
+    let place = CString::new(place.as_os_str().as_bytes()).expect("no NUL");
+    let mut status = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path is a C string, and the call writes the whole structure if it succeeds.
+    unsafe {
+        assert_eq!(libc::statvfs(place.as_ptr(), status.as_mut_ptr()), 0, "it is mounted");
+        status.assume_init().f_flag
+    }
 }
 
 fn mount(
