@@ -1212,8 +1212,8 @@ const char *seclude_mechanism_name(int mechanism);
 void seclude_sandbox_best_effort_isolation(seclude_sandbox *sandbox, int isolation);
 
 /**
- * Returns the name of a part of the isolation, as in policies, or NULL if none has this number.
- * The text lives as long as the program.
+ * Returns the name of a `SECLUDE_ISOLATION_...`, as in policies: "namespaces". NULL for any other
+ * number. Static: never freed.
  */
 const char *seclude_isolation_name(int isolation);
 

@@ -63,8 +63,8 @@ pub unsafe extern "C" fn seclude_sandbox_best_effort_isolation(
     });
 }
 
-/// Returns the name of a part of the isolation, as in policies, or NULL if none has this number.
-/// The text lives as long as the program.
+/// Returns the name of a `SECLUDE_ISOLATION_...`, as in policies: "namespaces". NULL for any other
+/// number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_isolation_name(isolation: c_int) -> *const c_char {
     name_of(ISOLATION, isolation)

@@ -116,9 +116,9 @@ impl ProcessScan {
             }
         }
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
-            // No thread of a process in which one is stopped forks.
+            // No thread of a process in which one is stopped forks. If no thread can be read, one may.
             let state = if stat.is_headless() {
-                self.living_thread(*pid).map_or(b'X', |(_, state)| state)
+                self.living_thread(*pid).map_or(b'R', |(_, state)| state)
             } else {
                 stat.state
             };

@@ -168,8 +168,8 @@ pub fn started(pid: u32) -> Result<Option<u64>> {
     }
 }
 
-/// The state letter of a process's main thread. `None` if the process is gone, or the caller's `/proc` does not
-/// show it.
+/// The state letter of a process's main thread. `None` if the process is gone, or the caller's
+/// `/proc` does not show it.
 pub fn state(pid: u32) -> Option<char> {
     field(pid, 3).ok()??.chars().next()
 }
@@ -283,15 +283,12 @@ fn read(pid: u32) -> Result<Option<Process>> {
     Ok(Some(process))
 }
 
-/// The state and id of the thread that does the most. `None` if the process has ended, or the
-/// caller may not list its threads.
+/// The state and id of the thread that does the most. `None` if the process has ended.
 fn busiest_thread(pid: u32) -> Result<Option<(char, u32)>> {
     let path = format!("/proc/{pid}/task");
     let threads = match fs::read_dir(&path) {
         Ok(threads) => threads,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-            return Ok(None);
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(format!("list {path}"), error).at(path)),
     };
     let rank = |(state, _): &(char, u32)| match state {

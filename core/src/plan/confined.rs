@@ -6,7 +6,6 @@ use crate::base::error::Result;
 use crate::plan::idmap::Mapping;
 use crate::policy::seccomp::Filters;
 use crate::policy::{Access, Confined, Entry, Policy, System, profile};
-use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, landlock};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -38,9 +37,6 @@ impl Builder {
     fn only_landlock(&mut self, policy: &Policy, held: Confined) -> Result<()> {
         let when = |condition: bool, rule: u32| if condition { rule } else { 0 };
         let (mut readable, mut writable, mut devices) = (visible(policy), Vec::new(), Vec::new());
-        if held.files {
-            writable.push(PathBuf::from("/"));
-        }
         for (_, at, _, _) in profile::DEVICES {
             readable.push(path_of(at).to_owned());
             devices.push(path_of(at).to_owned());
@@ -55,35 +51,19 @@ impl Builder {
                 Access::AsRoot => readable.push(entry.at().to_owned()),
             }
         }
-        let list = |paths: &[PathBuf]| -> Result<ListBuilder<Vec<u8>>> {
-            let mut list = ListBuilder::new(Vec::new());
-            for path in paths {
-                list.push(&&*c_string(path)?);
-            }
-            Ok(list)
-        };
-        let (readable, writable, devices) = (list(&readable)?, list(&writable)?, list(&devices)?);
-        let (bind, connect) = (Self::ports(&policy.tcp_bind), Self::ports(&policy.tcp_connect));
-        let step = Step::Landlock {
-            rules: landlock::ALONE
-                | landlock::FILES
-                | landlock::MOUNTLESS
-                | when(held.signals, landlock::SIGNALS)
-                | when(!held.network, landlock::SOCKETS)
-                | when(policy.tcp_bind.is_some(), landlock::BIND)
-                | when(policy.tcp_connect.is_some(), landlock::CONNECT),
-            readable: readable.list(),
-            writable: writable.list(),
-            devices: devices.list(),
-            bind: bind.list(),
-            connect: connect.list(),
-        };
-        self.push(step, "make a Landlock ruleset");
-        Ok(())
+        let rules = landlock::ALONE
+            | landlock::MOUNTLESS
+            | when(!held.files, landlock::FILES)
+            | when(held.signals, landlock::SIGNALS)
+            | when(!held.network, landlock::SOCKETS)
+            | when(policy.tcp_bind.is_some(), landlock::BIND)
+            | when(policy.tcp_connect.is_some(), landlock::CONNECT);
+        self.ruleset(policy, rules, [&readable, &writable, &devices])
     }
 }
 
-/// What of the host every command may read: its programs, what they need of `/etc`, and `/proc`.
+/// The parts of the host that every command may read: its programs, what they need of `/etc`, and
+/// `/proc`.
 fn visible(policy: &Policy) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::from("/proc")];
     if policy.system != System::Host {

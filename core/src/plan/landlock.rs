@@ -52,15 +52,18 @@ impl Builder {
         if rules & !landlock::MOUNTLESS == 0 {
             return Ok(());
         }
-        let list = |paths: &[&Path]| -> Result<ListBuilder<Vec<u8>>> {
-            let mut list = ListBuilder::new(Vec::new());
-            for path in paths {
-                list.push(&&*c_string(path)?);
-            }
-            Ok(list)
-        };
-        let (readable, writable, devices) = (list(&readable)?, list(&writable)?, list(&devices)?);
-        let (bind, connect) = (Self::ports(&policy.tcp_bind), Self::ports(&policy.tcp_connect));
+        self.ruleset(policy, rules, [&readable, &writable, &devices])
+    }
+
+    /// Pushes the step. The paths are those that may be read, written, and written as devices.
+    pub(super) fn ruleset(
+        &mut self,
+        policy: &Policy,
+        rules: u32,
+        [readable, writable, devices]: [&[impl AsRef<Path>]; 3],
+    ) -> Result<()> {
+        let (readable, writable, devices) = (list(readable)?, list(writable)?, list(devices)?);
+        let (bind, connect) = (ports(&policy.tcp_bind), ports(&policy.tcp_connect));
         let step = Step::Landlock {
             rules,
             readable: readable.list(),
@@ -72,10 +75,18 @@ impl Builder {
         self.push(step, "make a Landlock ruleset");
         Ok(())
     }
+}
 
-    pub(super) fn ports(ports: &Option<BTreeSet<u16>>) -> ListBuilder<Vec<u8>> {
-        let mut list = ListBuilder::new(Vec::new());
-        ports.iter().flatten().for_each(|port| list.push(port));
-        list
+fn list(paths: &[impl AsRef<Path>]) -> Result<ListBuilder<Vec<u8>>> {
+    let mut list = ListBuilder::new(Vec::new());
+    for path in paths {
+        list.push(&&*c_string(path.as_ref())?);
     }
+    Ok(list)
+}
+
+fn ports(ports: &Option<BTreeSet<u16>>) -> ListBuilder<Vec<u8>> {
+    let mut list = ListBuilder::new(Vec::new());
+    ports.iter().flatten().for_each(|port| list.push(port));
+    list
 }

@@ -1,10 +1,20 @@
 //! What holds a command without namespaces, what it may do, and what the outcome says.
 
 use crate::{sandbox, where_namespaces_are_denied};
+use nix::unistd::{Gid, Uid};
 use seclude::{ErrorKind, Namespace, Protection, Sandbox, Transfer};
+use seclude_tests::container::USER;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A directory in which every user may write.
+fn open_directory(place: &Path) -> PathBuf {
+    let directory = place.join("work");
+    fs::create_dir(&directory).expect("it is new");
+    fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("it is ours");
+    directory
+}
 
 #[test]
 fn only_a_policy_that_allows_it_runs() {
@@ -41,9 +51,7 @@ fn only_a_policy_that_allows_it_runs() {
 #[test]
 fn ordinary_programs_run() {
     where_namespaces_are_denied("ordinary_programs_run", |place| {
-        let work = place.join("work");
-        fs::create_dir(&work).expect("it is new");
-        fs::set_permissions(&work, Permissions::from_mode(0o777)).expect("it is ours");
+        let work = open_directory(place);
         let script = "set -e; cd \"$0\"; echo one | cat >a; mkdir d; mv a d/b; ln d/b c; cat c; \
             python3 -c 'import socket, threading, tempfile, subprocess, os
 os.sched_setaffinity(0, {0})
@@ -100,9 +108,7 @@ other.send(b'x')
 #[test]
 fn files_are_collected_and_copied() {
     where_namespaces_are_denied("files_are_collected_and_copied", |place| {
-        let work = place.join("work");
-        fs::create_dir(&work).expect("it is new");
-        fs::set_permissions(&work, Permissions::from_mode(0o777)).expect("it is ours");
+        let work = open_directory(place);
         let confined = sandbox().bind_rw(&work, &work);
         let mut command = confined.command("sh");
         command.args(["-c", "echo one >a; ln -s /etc/hostname b"]).current_dir(&work);
@@ -114,6 +120,44 @@ fn files_are_collected_and_copied() {
         cell.copy_in(work.join("a"), work.join("c"), &Transfer::new()).expect("it is copied");
         cell.copy_out(work.join("c"), work.join("d"), &Transfer::new()).expect("it is copied");
         assert_eq!(fs::read(work.join("d")).expect("it is there"), b"one\n");
+    });
+}
+
+/// What the filter refuses follows the rights that the caller has at each start.
+#[test]
+fn a_caller_that_gives_up_its_rights_is_protected_from_its_own_user() {
+    const NAME: &str = "a_caller_that_gives_up_its_rights_is_protected_from_its_own_user";
+    where_namespaces_are_denied(NAME, |place| {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let work = open_directory(place);
+        let confined = sandbox().bind_rw(&work, &work);
+        let changes_a_mode = |file: &str| {
+            let mut command = confined.command("sh");
+            command.args(["-c", "touch \"$0\" && chmod 600 \"$0\""]).arg(work.join(file));
+            command.output().expect("it starts").outcome.success()
+        };
+        assert!(changes_a_mode("one"), "the control: another user may");
+        let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
+        nix::unistd::setresgid(group, group, group).expect("root may");
+        nix::unistd::setresuid(user, user, user).expect("root may");
+        assert!(!changes_a_mode("two"), "the caller's own user may not");
+    });
+}
+
+/// A shared mount namespace means all the caller's files, and the outcome claims no more.
+#[test]
+fn shared_files_are_all_of_the_callers() {
+    where_namespaces_are_denied("shared_files_are_all_of_the_callers", |place| {
+        let file = open_directory(place).join("file");
+        fs::write(&file, "text").expect("it is ours");
+        let read =
+            |sandbox: Sandbox| sandbox.command("cat").arg(&file).output().expect("it starts");
+        assert_eq!(read(sandbox()).stdout, b"", "the control: it is out of reach");
+        let shared = read(sandbox().share(Namespace::Mount));
+        assert_eq!(shared.stdout, b"text");
+        assert!(!shared.outcome.enforced.contains(Protection::LandlockFiles));
     });
 }
 

@@ -1,6 +1,6 @@
 //! What a sandbox keeps for its next start: plans, filters, the warden's image and the template.
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::host::image::Image;
 use crate::plan::{Manner, Part, Plan, unwritable};
 use crate::policy::Policy;
@@ -17,9 +17,11 @@ pub struct Compiled {
     /// One set of filters for each kind of process tree that its commands can be in.
     filters: [OnceLock<Arc<Filters>>; Tree::NUMBER],
     image: Mutex<Option<Arc<Image>>>,
-    /// The sandbox that runs in place of this one where the host denies namespaces; `None` if it
-    /// does not. Unset until that is known.
-    pub confined: OnceLock<Option<Sandbox>>,
+    /// Why the host denies namespaces; `None` if it does not. Unset until that is known.
+    pub denial: OnceLock<Option<Error>>,
+    /// The sandboxes that run in place of this one without namespaces: as the caller's user, and as
+    /// another one.
+    pub confined: [OnceLock<Sandbox>; 2],
     /// The template that sandboxes of this policy are copied from, if it has been made.
     pub template: Mutex<Option<Arc<Template>>>,
 }

@@ -21,16 +21,18 @@ impl Sandbox {
         if !self.policy.may_be_confined() {
             return Ok(self.clone());
         }
-        if let Some(found) = self.compiled.confined.get() {
-            return Ok(found.clone().unwrap_or_else(|| self.clone()));
-        }
-        let confined = match self.try_namespaces() {
-            Ok(()) => None,
-            Err(denial) if failure::is_denial(&denial) => Some(self.without_namespaces(&denial)?),
-            Err(error) => return Err(error),
+        let denial = match self.compiled.denial.get() {
+            Some(known) => known,
+            None => {
+                let found = match self.try_namespaces() {
+                    Ok(()) => None,
+                    Err(denial) if failure::is_denial(&denial) => Some(denial),
+                    Err(error) => return Err(error),
+                };
+                self.compiled.denial.get_or_init(|| found)
+            }
         };
-        let found = self.compiled.confined.get_or_init(|| confined);
-        Ok(found.clone().unwrap_or_else(|| self.clone()))
+        denial.as_ref().map_or_else(|| Ok(self.clone()), |denial| self.without_namespaces(denial))
     }
 
     fn try_namespaces(&self) -> Result<()> {
@@ -39,10 +41,13 @@ impl Sandbox {
 
     fn without_namespaces(&self, denial: &Error) -> Result<Sandbox> {
         let mut policy = self.policy.confined(denial, sys::landlock_abi())?;
+        // Not kept: the caller may have given up rights since the last start.
         let owner = Mapping::choose(&policy)?.known_owner(&policy);
+        let other_user = idmap::protections(owner) & protection::OTHER_USER != 0;
         if let Some(held) = &mut policy.confined {
-            held.other_user = idmap::protections(owner) & protection::OTHER_USER != 0;
+            held.other_user = other_user;
         }
-        Ok(Sandbox::from_policy(policy))
+        let place = &self.compiled.confined[usize::from(other_user)];
+        Ok(place.get_or_init(|| Sandbox::from_policy(policy)).clone())
     }
 }

@@ -206,7 +206,7 @@ fn count() {
 fn headless(word: &str, number: usize, words: &[String]) {
     let (word, words) = (word.to_owned(), words.to_vec());
     thread::spawn(move || run(&word, number, &words));
-    // SAFETY: only this thread ends. What it owns stays until the process ends.
+    // SAFETY: only this thread ends. Its memory stays until the process ends.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
