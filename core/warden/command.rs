@@ -12,6 +12,7 @@ mod finish;
 use crate::control::{CommandSocket, RequestBuffer};
 use crate::reap;
 use crate::relay::Relay;
+use crate::scan::ProcessScan;
 use crate::start::{self, Begun, Refused, Starting};
 use crate::state::WardenState;
 use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGSTOP};
@@ -190,7 +191,15 @@ impl Running {
 
     /// Records that the cell has as many processes as its limit allows.
     pub fn set_at_process_limit(&mut self) {
-        self.at_process_limit = true;
+        self.at_process_limit |= self.ended.is_none();
+    }
+
+    /// Counts its processes, before those that have ended are reaped. How a killed command ends is
+    /// known.
+    pub fn count_unreaped(&mut self, scan: Option<&ProcessScan>) {
+        if self.ended.is_none() && self.killed.is_none() {
+            self.watch.count_unreaped(scan);
+        }
     }
 
     /// Whether `pid` is its first process, which is not reaped yet.

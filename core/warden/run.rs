@@ -220,6 +220,7 @@ fn reap_ended(
     commands: &mut [Running],
     copies: &mut Copies,
 ) -> Result<()> {
+    state.count_unreaped(commands);
     loop {
         match sys::reap() {
             Ok(Some(reaped)) => {

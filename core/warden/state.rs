@@ -143,10 +143,15 @@ impl<'a> WardenState<'a> {
         self.thaw();
     }
 
-    /// Whether the cell has as many processes as its limit allows. Counts one that has just ended.
-    pub fn at_process_limit(&mut self) -> bool {
-        let Some(watch) = &mut self.watch else { return false };
-        watch.count_remaining(self.setup.scan.as_ref());
-        watch.processes_at_limit()
+    /// Counts the processes of the cell and of each command, before those that have ended are reaped.
+    pub fn count_unreaped(&mut self, commands: &mut [Running]) {
+        let scan = self.setup.scan.as_ref();
+        if let Some(watch) = &mut self.watch {
+            watch.count_unreaped(scan);
+            if watch.processes_at_limit() {
+                commands.iter_mut().for_each(Running::set_at_process_limit);
+            }
+        }
+        commands.iter_mut().for_each(|command| command.count_unreaped(scan));
     }
 }

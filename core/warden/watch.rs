@@ -205,12 +205,13 @@ impl Watch {
         sample
     }
 
-    /// Counts the processes that the first process has left behind, plus this process itself. This
-    /// is the last chance to see how many there were when the kernel refused one.
-    pub fn count_remaining(&mut self, scan: Option<&ProcessScan>) {
-        if let (Some(scan), 1..) = (scan, self.limits.processes) {
-            let left = self.sample(scan).processes;
-            self.processes_peak = self.processes_peak.max(left + 1);
+    /// Counts the processes before one that has ended is reaped. Until then the kernel counts it,
+    /// and so this sees how many there were when the kernel refused one, whichever ends first.
+    pub fn count_unreaped(&mut self, scan: Option<&ProcessScan>) {
+        if let (Some(scan), 1..) = (scan, self.limits.processes)
+            && !self.processes_at_limit()
+        {
+            self.sample(scan);
         }
     }
 

@@ -76,8 +76,6 @@ impl Running {
             return Ok(());
         }
         (self.process, self.held_back) = (None, false);
-        self.at_process_limit |= state.at_process_limit();
-        self.watch.count_remaining(state.setup.scan.as_ref());
         self.status = Some(status);
         let by_itself = if self.warned { (end::WALL_TIME, 0) } else { how_it_ended(status) };
         if !self.is_in_cell() {
