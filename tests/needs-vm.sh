@@ -2,8 +2,8 @@
 # Installs the Debian packages for the tests in virtual machines. A user other than root only gets a
 # list of the missing ones.
 #
-# Usage: [VM_ARCH=ARCHITECTURE] needs-vm.sh [SITUATION…]. The situations with systemd need more
-# packages, and another processor needs its emulator and a cross compiler.
+# Usage: [VM_ARCH=ARCHITECTURE] [VM_LIBC=LIBC] needs-vm.sh [SITUATION…]. The situations with systemd
+# need more packages, and another processor needs its emulator and a cross compiler.
 set -eu
 
 packages="busybox-static kmod cpio xz-utils zstd util-linux"
@@ -24,10 +24,11 @@ missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
-case $VM_ARCH in
-    x86_64) ;;
-    riscv64) rustup --quiet target add riscv64gc-unknown-linux-gnu ;;
-    *) rustup --quiet target add "$VM_ARCH-unknown-linux-gnu" ;;
+libc=${VM_LIBC:-gnu}
+case $VM_ARCH-$libc in
+    x86_64-gnu) ;;
+    riscv64-*) rustup --quiet target add "riscv64gc-unknown-linux-$libc" ;;
+    *) rustup --quiet target add "$VM_ARCH-unknown-linux-$libc" ;;
 esac
 [ -n "$missing" ] || exit 0
 

@@ -28,7 +28,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 overlay host || say "no files of the host"
 root=/run/host shared=$root
 [ "$(uname -m)" = x86_64 ] || { overlay checkout || say "no checkout"; shared=/run/checkout; }
-for directory in proc sys dev run tmp; do
+# The tests build the roots of containers in /mnt.
+for directory in proc sys dev run tmp mnt; do
     mkdir -p "$root/$directory"
 done
 mount --move /proc "$root/proc"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs the tests on other kernels, on pure cgroup v2 and on other processors, in virtual machines.
 #
-# Usage: [VM_ARCH=ARCHITECTURE] run.sh [-k "VERSION…"] [-s "SITUATION…"] [-x SCRIPT] [TEST…]
+# Usage: [VM_ARCH=ARCHITECTURE] [VM_LIBC=LIBC] run.sh [-k "VERSION…"] [-s "SITUATION…"]
+#            [-x SCRIPT] [TEST…]
 #
 # Builds the test programs on the host, boots each kernel in each situation, and runs the tests in
 # the guest: the behaviour table through the Rust face, and the tests that an emulated processor can
@@ -11,7 +12,8 @@
 # runs the table on another ground: table@cell. TEST=WORD,WORD runs what has one of these words in
 # its name: table=files:,seccomp: runs the rows of two files. With -x the guests run SCRIPT instead.
 #
-# VM_ARCH is aarch64 or riscv64 for such a processor, for which the tests are cross-built.
+# VM_ARCH is aarch64 or riscv64 for such a processor, for which the tests are cross-built. With
+# VM_LIBC=musl the tests are linked statically with musl, which Rust brings, instead of with glibc.
 #
 # At most one guest for each processor runs at a time. The output of a guest is printed when it
 # ends.
@@ -20,17 +22,21 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 top=$(readlink -f "$here/../..")
 export VM_ARCH=${VM_ARCH:-x86_64}
-target=$VM_ARCH-unknown-linux-gnu linker=gcc
-# Seconds after which a test counts as hung, and a guest with all its tests. These processors are
-# slower to emulate than one like the host's.
-patience=900
+libc=${VM_LIBC:-gnu}
+target=$VM_ARCH-unknown-linux-$libc linker=gcc
+# Seconds after which a test counts as hung, and a guest with all its tests.
+patience=900 guest_patience=1500
 case $VM_ARCH in
     x86_64) kernels="5.10 6.1 6.12" ;;
-    aarch64) kernels="6.1 6.12 6.12-16k" patience=3600 ;;
-    riscv64) kernels=6.12 patience=3600 target=riscv64gc-unknown-linux-gnu ;;
+    aarch64) kernels="6.1 6.12 6.12-16k" ;;
+    riscv64) kernels=6.12 target=riscv64gc-unknown-linux-$libc ;;
     *) echo "run.sh: no architecture $VM_ARCH" >&2; exit 64 ;;
 esac
-[ "$VM_ARCH" = x86_64 ] || linker=$VM_ARCH-linux-gnu-gcc
+if [ "$VM_ARCH" != x86_64 ]; then
+    linker=$VM_ARCH-linux-gnu-gcc
+    # These processors are slower to emulate than one like the host's. A start takes seconds.
+    patience=3600 guest_patience=36000
+fi
 situations="root delegated plain"
 script=
 while getopts k:s:x: option; do
@@ -45,9 +51,14 @@ shift $((OPTIND - 1))
 tests=("$@")
 if [ ${#tests[@]} = 0 ]; then
     tests=(table table@prepared table@cell limits/shares callers/lifetime hosts/nesting endurance/leaks)
-    [ "$VM_ARCH" = x86_64 ] || tests=(
-        table isolation/seccomp lives/cells callers/lifetime endurance/leaks adversary
-    )
+    if [ "$VM_ARCH" != x86_64 ]; then
+        # The table takes more than an hour, so each of its files is a test.
+        tests=()
+        for file in "$top"/tests/cases/*.toml; do
+            tests+=("table=$(basename "$file" .toml):")
+        done
+        tests+=(isolation/seccomp lives confined callers/lifetime endurance/leaks adversary)
+    fi
 fi
 
 work=$(mktemp -d /var/tmp/seclude-vm-run.XXXXXX)
@@ -74,15 +85,17 @@ if [ -z "$script" ]; then
     while read -r name; do
         build+=(--test "$name")
     done < <(printf '%s\n' "${tests[@]%%[@=/]*}" | sort -u)
-    if [ "$VM_ARCH" != x86_64 ]; then
+    if [ "$VM_ARCH-$libc" != x86_64-gnu ]; then
         build+=(--target "$target")
         variable=${target^^}
         export "CARGO_TARGET_${variable//-/_}_LINKER=$linker"
+        # Many tests copy these programs, which are seven times larger with their debug information.
+        export CARGO_PROFILE_DEV_STRIP=debuginfo
     fi
     ${CARGO:-cargo} "${build[@]}" >"$work/built"
     # The command, which the tests at the command line start.
     command=(build --quiet --package seclude-cli)
-    [ "$VM_ARCH" = x86_64 ] || command+=(--target "$target")
+    [ "$VM_ARCH-$libc" = x86_64-gnu ] || command+=(--target "$target")
     ${CARGO:-cargo} "${command[@]}"
     declare -A programs
     # The name and the path of each test program in cargo's messages.
@@ -106,7 +119,7 @@ fi
 # `passed` or `failed`.
 situation() {
     local start=$SECONDS result=passed
-    "$here/boot.sh" -t $((patience * 5 / 3)) "${shown[@]}" "${directories[$1]}" "$2" "$script" \
+    "$here/boot.sh" -t $guest_patience "${shown[@]}" "${directories[$1]}" "$2" "$script" \
         >"$work/$1-$2" 2>&1 || result=failed
     {
         flock 9
