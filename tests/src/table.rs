@@ -2,10 +2,12 @@
 //! job.
 //!
 //! In every text of a row these are replaced: `{dir}` by the directory of its fixtures, `{byte:ff}`
-//! by a byte, `{repeat:70:x}` by seventy `x`, `{caller}` by `root` or `user`, and `{uid_behind}` by
-//! the host's user id that user 1000 of the default sandbox is mapped to.
+//! by a byte, `{repeat:70:x}` by seventy `x`, `{caller}` by `root` or `user`, `{uid_behind}` by the
+//! host's user id that user 1000 of the default sandbox is mapped to, and `{wait:300}` by 0.3, the
+//! seconds in which something must happen, or by a multiple of it on slow machines.
 
 use crate::caller::Caller;
+use crate::census::here;
 use crate::cgroups::Cgroups;
 use crate::expect::Expect;
 use crate::job::{Action, Job, Stream, Told};
@@ -16,6 +18,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One file of rows.
 #[derive(Debug, Deserialize)]
@@ -237,6 +240,13 @@ impl Stage<'_> {
                     text.repeat(count.parse().unwrap_or_else(|_| panic!("no count {count}")))
                         .bytes(),
                 ),
+                ["wait", milliseconds] => {
+                    let milliseconds = milliseconds
+                        .parse()
+                        .unwrap_or_else(|_| panic!("no milliseconds {milliseconds}"));
+                    let wait = here(Duration::from_millis(milliseconds));
+                    bytes.extend(wait.as_secs_f64().to_string().bytes());
+                }
                 // Other braces belong to the text itself: JSON, shell, awk.
                 _ => {
                     bytes.push(b'{');
