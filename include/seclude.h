@@ -2274,6 +2274,14 @@ const char *seclude_protection_name(uint64_t protection);
  */
 #define SECLUDE_PROTECTION_OTHER_USER 0x40000000
 
+/**
+ * The kernel kills a process group at once, and no process inside can make another group while the
+ * warden kills, so no fork bomb outruns it. Present together with `kill-by-warden` and without
+ * `kill-by-cgroup`, from Linux 5.9. Missing if the filter kills or asks the caller at any call, or
+ * if the caller itself is behind a filter that asks somebody: the kernel allows one such filter.
+ */
+#define SECLUDE_PROTECTION_KILL_BY_GROUP 0x80000000
+
 /* ================================================================================================
  * Output: seclude_output
  *

@@ -124,6 +124,11 @@ pub const SECLUDE_PROTECTION_GUARDED_WARDEN: u64 = 0x20000000;
 /// its own. Missing if the caller can map only its own id: an unprivileged caller, or one in a user
 /// namespace without other ids.
 pub const SECLUDE_PROTECTION_OTHER_USER: u64 = 0x40000000;
+/// The kernel kills a process group at once, and no process inside can make another group while the
+/// warden kills, so no fork bomb outruns it. Present together with `kill-by-warden` and without
+/// `kill-by-cgroup`, from Linux 5.9. Missing if the filter kills or asks the caller at any call, or
+/// if the caller itself is behind a filter that asks somebody: the kernel allows one such filter.
+pub const SECLUDE_PROTECTION_KILL_BY_GROUP: u64 = 0x80000000;
 // faces: end
 
 /// How a command ended, what it used, and which protections and limits were active while it ran.
@@ -364,6 +369,7 @@ const PROTECTIONS: &Words<u64> = &[
     (SECLUDE_PROTECTION_LANDLOCK_PORTS, c"landlock-ports"),
     (SECLUDE_PROTECTION_GUARDED_WARDEN, c"guarded-warden"),
     (SECLUDE_PROTECTION_OTHER_USER, c"other-user"),
+    (SECLUDE_PROTECTION_KILL_BY_GROUP, c"kill-by-group"),
     // faces: end
 ];
 

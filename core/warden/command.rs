@@ -59,6 +59,8 @@ pub struct Running {
     relays: [Option<Relay>; 2],
     /// The listener for calls that the filter forbids.
     listener: Option<Fd>,
+    /// The listener of its gate, until the loop takes it.
+    gate: Option<Fd>,
     /// How the end of a killed command is called. Its processes are not all reaped yet.
     killed: Option<(u32, i32)>,
     /// The wait status of the first process, once it is reaped.
@@ -105,6 +107,7 @@ impl Running {
                 watch,
                 relays,
                 listener: None,
+                gate: None,
                 killed: None,
                 status: None,
                 next_check: 0,
@@ -192,6 +195,16 @@ impl Running {
     /// Records that the cell has as many processes as its limit allows.
     pub fn set_at_process_limit(&mut self) {
         self.at_process_limit |= self.ended.is_none();
+    }
+
+    /// Whether it is killed, though it may have ended since.
+    pub fn is_doomed(&self) -> bool {
+        self.killed.is_some()
+    }
+
+    /// Takes the listener of its gate, once.
+    pub fn take_gate(&mut self) -> Option<Fd> {
+        self.gate.take()
     }
 
     /// Counts its processes, before those that have ended are reaped. How a killed command ends is
@@ -286,8 +299,8 @@ impl Running {
         #[cfg(stage_clock)]
         crate::stages::mark(crate::stages::STARTED);
         match starting.report(&departed, &self.socket, state.setup)? {
-            Begun::Running(process, listener) => {
-                (self.process, self.listener) = (Some(process), listener)
+            Begun::Running { process, listener, gate } => {
+                (self.process, self.listener, self.gate) = (Some(process), listener, gate)
             }
             Begun::Failed => self.failed = true,
             Begun::Unreported(errno) => {

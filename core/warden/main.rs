@@ -63,6 +63,7 @@ mod control;
 mod copies;
 mod entries;
 mod examine;
+mod gate;
 mod join;
 mod networks;
 mod reap;

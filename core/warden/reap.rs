@@ -33,6 +33,9 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
     } else if let Ok(scan) = ProcessScan::shared() {
+        if signal == SIGKILL {
+            kill_groups(&scan, None);
+        }
         scan.each(&mut |pid| {
             let _ = sys::kill(pid as i32, signal);
         });
@@ -68,7 +71,17 @@ pub fn kill_tracer(scan: Option<&ProcessScan>, pid: i32) {
     }
 }
 
+/// Kills the process groups of all members. A group dies at once, as does a fork in progress: it
+/// sees the signal and starts over. All processes of a group are in one session, so they belong to
+/// one command.
+fn kill_groups(scan: &ProcessScan, root: Option<u32>) {
+    let _ = scan.each_group(root, &mut |group| {
+        let _ = sys::kill(-(group as i32), SIGKILL);
+    });
+}
+
 fn kill_members(scan: &ProcessScan, root: Option<u32>) {
+    kill_groups(scan, root);
     if stop_and_kill(scan, root).is_err() {
         // There is no memory for a scan of all processes at once. Killing one by one can lose
         // against a chain of forks.
@@ -84,7 +97,7 @@ fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
-        scan.each_member(root, &mut |pid, is_stopped| {
+        scan.each_member(root, &mut |pid, _, is_stopped| {
             if !is_stopped {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
@@ -96,7 +109,7 @@ fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     }
     // The scan lists all of them before the first is killed. Children of a killed process get
     // another parent and could not be found by a later scan.
-    scan.each_member(root, &mut |pid, _| {
+    scan.each_member(root, &mut |pid, _, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     })
 }

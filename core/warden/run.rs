@@ -4,10 +4,11 @@
 use crate::command::{self, POLLED, Running};
 use crate::control::{CommandSocket, Control, OWN, RequestBuffer};
 use crate::copies::Copies;
+use crate::gate::Gate;
 use crate::reap;
 use crate::setup::FinishedSetup;
 use crate::state::WardenState;
-use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGKILL, SIGSTOP, Table};
+use crate::sys::{self, Errno, Fd, Polled, Result, SIGCONT, SIGSTOP, Table};
 use crate::template;
 use crate::wire::message::{Request, meter, run};
 
@@ -56,7 +57,7 @@ fn serve_loop(
     loop {
         let mut few = [Polled::NOTHING; OWN + 2 * POLLED];
         let mut many = Table::new();
-        let polled = list(commands, &mut few, &mut many)?;
+        let polled = list(commands, &state.gates, &mut few, &mut many)?;
         let now = sys::now();
         let idle = if copies.has_leftover() { Some(0) } else { None };
         let remaining = commands
@@ -79,13 +80,20 @@ fn serve_loop(
             }
             return Err(Errno::EPROTO);
         }
-        let ended = polled[OWN..].chunks_exact(POLLED).any(command::process_has_ended);
+        let (of_commands, of_gates) = polled[OWN..].split_at(commands.len() * POLLED);
+        let ended = of_commands.chunks_exact(POLLED).any(command::process_has_ended);
         if event.child || ended || commands.iter().any(Running::is_awaited) {
             drain(&children);
             reap_ended(state, commands, &mut copies)?;
         }
-        for (ready, command) in polled[OWN..].chunks_exact(POLLED).zip(commands.iter_mut()) {
+        for (ready, command) in of_commands.chunks_exact(POLLED).zip(commands.iter_mut()) {
             command.handle_events(ready, state, incoming)?;
+        }
+        state.answer_gates(of_gates, commands);
+        for command in commands.iter_mut() {
+            if let Some(listener) = command.take_gate() {
+                state.gates.push(Gate::new(listener, command.root()))?;
+            }
         }
         state.enforce_limits(commands);
         if event.request {
@@ -141,10 +149,11 @@ fn serve_loop(
 /// The descriptors to wait for: in `few`, or in `many` where `few` has no room.
 fn list<'a>(
     commands: &[Running],
+    gates: &[Gate],
     few: &'a mut [Polled],
     many: &'a mut Table<Polled>,
 ) -> Result<&'a mut [Polled]> {
-    let length = OWN + commands.len() * POLLED;
+    let length = OWN + commands.len() * POLLED + gates.len();
     let polled = if length <= few.len() {
         &mut few[..length]
     } else {
@@ -153,9 +162,11 @@ fn list<'a>(
         }
         many
     };
-    for (place, command) in polled[OWN..].chunks_exact_mut(POLLED).zip(commands) {
+    let (of_commands, of_gates) = polled[OWN..].split_at_mut(commands.len() * POLLED);
+    for (place, command) in of_commands.chunks_exact_mut(POLLED).zip(commands) {
         place.copy_from_slice(&command.polled());
     }
+    of_gates.iter_mut().zip(gates).for_each(|(place, gate)| *place = gate.polled());
     Ok(polled)
 }
 
@@ -192,9 +203,7 @@ fn handle_request(
 ) -> Result<()> {
     match incoming.request()? {
         Request::Kill { how } => {
-            commands.iter_mut().for_each(|command| command.kill((how, 0), state));
-            reap::signal_everything(state.namespaces, SIGKILL);
-            state.thaw();
+            state.kill_all((how, 0), commands);
         }
         Request::Limit { limits, meter } => {
             let file = if meter == meter::NONE { None } else { Some(incoming.take_descriptor(0)?) };

@@ -18,6 +18,7 @@ struct Stat {
     /// The state of the main thread, or of the thread with this id.
     state: u8,
     parent: u32,
+    group: u32,
     session: u32,
     threads: u32,
 }
@@ -26,6 +27,32 @@ impl Stat {
     /// Whether the main thread has ended and others have not.
     fn is_headless(&self) -> bool {
         self.threads > 1 && matches!(self.state, b'Z' | b'X')
+    }
+}
+
+/// A set of process ids.
+struct Marks(Pages);
+
+impl Marks {
+    /// The kernel's limit on process ids (PID_MAX_LIMIT).
+    const NUMBERS: usize = 1 << 22;
+
+    fn new() -> Result<Marks> {
+        Pages::new(Marks::NUMBERS / 8, false).map(Marks)
+    }
+
+    fn place(&mut self, id: u32) -> (&mut u8, u8) {
+        (&mut self.0.bytes()[id as usize % Marks::NUMBERS / 8], 1 << (id % 8))
+    }
+
+    fn set(&mut self, id: u32) {
+        let (byte, bit) = self.place(id);
+        *byte |= bit;
+    }
+
+    fn has(&mut self, id: u32) -> bool {
+        let (byte, bit) = self.place(id);
+        *byte & bit != 0
     }
 }
 
@@ -71,9 +98,9 @@ impl ProcessScan {
         }
     }
 
-    /// Calls `visit` with each process of the command with the first process `root`, and whether it
-    /// is stopped or dead. [`ProcessScan::belongs`] says which processes those are. `None` visits
-    /// all descendants of the warden.
+    /// Calls `visit` with each process of the command with the first process `root`, its process
+    /// group, and whether it is stopped or dead. [`ProcessScan::belongs`] says which processes those
+    /// are. `None` visits all descendants of the warden.
     ///
     /// This lists all processes at once, because a chain of forks can grow faster than a scan
     /// follows it.
@@ -81,11 +108,13 @@ impl ProcessScan {
     /// # Errors
     ///
     /// An error means that the list could not be read. `visit` is not called then.
-    pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) -> Result<()> {
-        /// The kernel's limit on process ids (PID_MAX_LIMIT).
-        const NUMBERS: usize = 1 << 22;
+    pub fn each_member(
+        &self,
+        root: Option<u32>,
+        visit: &mut dyn FnMut(u32, u32, bool),
+    ) -> Result<()> {
         let listed = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)?;
-        let mut marks = Pages::new(NUMBERS / 8, false)?;
+        let mut marks = Marks::new()?;
         let (mut entries, mut all) = (Entries::new(listed), Table::new());
         while let Some(name) = entries.next()? {
             let Some(pid) =
@@ -97,34 +126,49 @@ impl ProcessScan {
                 all.push((pid, stat))?;
             }
         }
-        let marks = marks.bytes();
-        let place = |pid: u32| (pid as usize % NUMBERS / 8, 1u8 << (pid % 8));
-        let is_marked = |marks: &[u8], pid: u32| marks[place(pid).0] & place(pid).1 != 0;
         let own = sys::process_id().unsigned_abs();
         let first = root.unwrap_or(own);
-        marks[place(first).0] |= place(first).1;
+        marks.set(first);
         for (pid, _) in all.iter().filter(|(_, stat)| root == Some(stat.session)) {
-            marks[place(*pid).0] |= place(*pid).1;
+            marks.set(*pid);
         }
         let mut changed = true;
         while core::mem::take(&mut changed) {
             for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own) {
-                if !is_marked(marks, *pid) && is_marked(marks, stat.parent) {
-                    marks[place(*pid).0] |= place(*pid).1;
+                if !marks.has(*pid) && marks.has(stat.parent) {
+                    marks.set(*pid);
                     changed = true;
                 }
             }
         }
-        for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && is_marked(marks, *pid)) {
+        for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && marks.has(*pid)) {
             // No thread of a process in which one is stopped forks. If no thread can be read, one may.
             let state = if stat.is_headless() {
                 self.living_thread(*pid).map_or(b'R', |(_, state)| state)
             } else {
                 stat.state
             };
-            visit(*pid, matches!(state, b'T' | b't' | b'Z' | b'X'));
+            visit(*pid, stat.group, matches!(state, b'T' | b't' | b'Z' | b'X'));
         }
         Ok(())
+    }
+
+    /// Calls `visit` once with each process group of these processes, but never with the warden's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ProcessScan::each_member`], and if the warden's own group is not known.
+    pub fn each_group(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) -> Result<()> {
+        let own = self.stat(sys::process_id().unsigned_abs()).ok_or(Errno::ESRCH)?.group;
+        let mut visited = Marks::new()?;
+        visited.set(own);
+        self.each_member(root, &mut |_, group, _| {
+            // 0 is a group of another process tree, and 1 would stand for every process.
+            if group > 1 && !visited.has(group) {
+                visited.set(group);
+                visit(group);
+            }
+        })
     }
 
     /// Calls `visit` with each process of the command with the first process `root`: this process,
@@ -178,9 +222,9 @@ impl ProcessScan {
         let state = *fields.next()?.first()?;
         let mut number =
             |skip: usize| core::str::from_utf8(fields.nth(skip)?).ok()?.parse::<u32>().ok();
-        // Fields 4, 6 and 20 in proc_pid_stat(5).
-        let (parent, session, threads) = (number(0)?, number(1)?, number(13)?);
-        Some(Stat { state, parent, session, threads })
+        // Fields 4, 5, 6 and 20 in proc_pid_stat(5).
+        let (parent, group, session, threads) = (number(0)?, number(0)?, number(0)?, number(13)?);
+        Some(Stat { state, parent, group, session, threads })
     }
 
     /// A thread of the process that has not ended, and its state. `/proc/TID` is there, though no

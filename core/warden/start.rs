@@ -39,6 +39,8 @@ struct Order {
     umask: u32,
     ignored: u64,
     filters: List<'static, &'static [u8]>,
+    /// The first of the filters is a gate.
+    has_gate: bool,
     bypass: BypassToken,
     kept: KeptDescriptors,
     /// The standard streams that are its terminal, one bit each.
@@ -73,8 +75,8 @@ pub struct Starting {
 /// What has become of a new process.
 pub enum Begun {
     /// It runs its program. With its pidfd, and with the listener if the warden handles the
-    /// notifications.
-    Running(Fd, Option<Fd>),
+    /// notifications: about calls that the filter forbids, or those of a gate.
+    Running { process: Fd, listener: Option<Fd>, gate: Option<Fd> },
     /// It could not execute the program, and the caller has the report.
     Failed,
     /// It runs its program, but the report to the caller failed.
@@ -227,6 +229,7 @@ fn make(
         umask,
         ignored,
         filters,
+        listener,
         bypass,
         ..
     } = request.request().map_err(refused())?
@@ -277,6 +280,7 @@ fn make(
         umask,
         ignored,
         filters,
+        has_gate: listener == listener::GATE,
         bypass,
         kept: *kept,
         streams,
@@ -340,14 +344,24 @@ impl Starting {
             examine(caller, report, directory)?;
             Begun::Failed
         } else {
-            let filtered = if filters.is_empty() { 0 } else { protection::FILTERED };
-            let protections = setup.protections | protection::SESSION | no_core(rlimits) | filtered;
+            // A gate alone restricts no call.
+            let gates = usize::from(listener == listener::GATE);
+            let filtered = if filters.len() > gates { protection::FILTERED } else { 0 };
             // Its id in its own pid namespace, which may be another one than the warden's.
             let pid = if self.error_page.pid() > 0 { self.error_page.pid() } else { self.pid };
-            let report = Report::Started { pid, protections, landlock: setup.landlock };
             let received = self.take_listener();
-            let (callers, wardens) =
-                if listener == listener::CALLER { (received, None) } else { (None, received) };
+            let gated = listener == listener::GATE && received.is_some();
+            let protections = setup.protections
+                | protection::SESSION
+                | no_core(rlimits)
+                | filtered
+                | if gated { protection::KILL_BY_GROUP } else { 0 };
+            let report = Report::Started { pid, protections, landlock: setup.landlock };
+            let (callers, wardens, gate) = match listener {
+                listener::CALLER => (received, None, None),
+                listener::GATE => (None, None, received),
+                _ => (None, received, None),
+            };
             let sent = match (&self.terminal, &callers) {
                 (Some(terminal), Some(listener)) => {
                     caller.report(&report, &[&self.pidfd, terminal, listener])
@@ -358,7 +372,7 @@ impl Starting {
                 (None, None) => caller.report(&report, &[&self.pidfd]),
             };
             match sent {
-                Ok(()) => Begun::Running(self.pidfd, wardens),
+                Ok(()) => Begun::Running { process: self.pidfd, listener: wardens, gate },
                 Err(errno) => Begun::Unreported(errno),
             }
         };

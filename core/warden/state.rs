@@ -1,10 +1,11 @@
 //! What all commands of one sandbox share: the finished set-up, and the limits of a cell.
 
 use crate::command::Running;
+use crate::gate::Gate;
 use crate::reap;
 use crate::scan::ProcessScan;
 use crate::setup::FinishedSetup;
-use crate::sys::{self, Fd, SIGKILL};
+use crate::sys::{self, Fd, SIGKILL, Table};
 use crate::watch::{self, Watch};
 use crate::wire::message::{Limits, end};
 use crate::wire::plan::namespace;
@@ -24,6 +25,7 @@ pub struct WardenState<'a> {
     /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it has
     /// killed.
     pub thaw: Option<Fd>,
+    pub gates: Table<Gate>,
     /// The usage of a whole cell, where no kernel mechanism enforces its limits.
     watch: Option<Watch>,
     /// When the grace of strays ends; `None` while no stray has too much.
@@ -32,7 +34,8 @@ pub struct WardenState<'a> {
 
 impl<'a> WardenState<'a> {
     pub fn new(setup: &'a FinishedSetup, namespaces: u64) -> WardenState<'a> {
-        WardenState { setup, namespaces, thaw: None, watch: None, strays_until: None }
+        let gates = Table::new();
+        WardenState { setup, namespaces, thaw: None, gates, watch: None, strays_until: None }
     }
 
     /// Whether the sandbox has a pid namespace of its own.
@@ -93,7 +96,7 @@ impl<'a> WardenState<'a> {
         watch.postpone();
         match scan.filter(|_| how != end::CPU_TIME) {
             Some(scan) => self.kill_largest(how, scan, commands, now),
-            None => self.kill_all(how, commands),
+            None => self.kill_all((how, end::TOGETHER), commands),
         }
     }
 
@@ -127,7 +130,7 @@ impl<'a> WardenState<'a> {
                 }
             }
             (_, Some((_, command))) => command.kill((how, end::TOGETHER), self),
-            (_, None) => self.kill_all(how, commands),
+            (_, None) => self.kill_all((how, end::TOGETHER), commands),
         }
     }
 
@@ -137,8 +140,9 @@ impl<'a> WardenState<'a> {
     }
 
     /// Kills every command and every other process inside.
-    fn kill_all(&self, how: u32, commands: &mut [Running]) {
-        commands.iter_mut().for_each(|command| command.kill((how, end::TOGETHER), self));
+    pub fn kill_all(&mut self, how: (u32, i32), commands: &mut [Running]) {
+        self.gates.iter_mut().for_each(Gate::close);
+        commands.iter_mut().for_each(|command| command.kill(how, self));
         reap::signal_everything(self.namespaces, SIGKILL);
         self.thaw();
     }

@@ -99,6 +99,10 @@ pub mod listener {
     pub const WARDEN: u32 = 1;
     /// The caller, which gets the listener beside [`super::Report::Started`].
     pub const CALLER: u32 = 2;
+    /// The warden. The first filter is a gate: it tells about each process that is to leave its
+    /// process group, and the warden lets it. Where the kernel allows no listener, this filter is
+    /// left out.
+    pub const GATE: u32 = 3;
 }
 
 /// Why the kernel refused a step, where the warden knows more than the error number. For

@@ -92,6 +92,7 @@ Protection: TypeAlias = Literal[
     "landlock-ports",
     "guarded-warden",
     "other-user",
+    "kill-by-group",
 ]
 Step: TypeAlias = Literal[
     "launch",

@@ -24,7 +24,21 @@ pub fn behind<T: Send>(filter: &Filter, body: impl FnOnce() -> T + Send) -> T {
 
 /// Runs `body` in a thread for which these system calls, given by number, fail with `errno`.
 pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Send) -> T {
-    let program = program(calls, errno);
+    behind_program(&program(calls, errno), 0, body)
+}
+
+/// Runs `body` in a thread behind a filter that has a listener, as a container manager sets one. It
+/// is told of nothing.
+pub fn listened_to<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    const NEW_LISTENER: libc::c_ulong = 1 << 3;
+    behind_program(&program(&[], 0), NEW_LISTENER, body)
+}
+
+fn behind_program<T: Send>(
+    program: &[libc::sock_filter],
+    flags: libc::c_ulong,
+    body: impl FnOnce() -> T + Send,
+) -> T {
     thread::scope(|scope| {
         let surrounded = scope.spawn(|| {
             no_new_privileges();
@@ -35,11 +49,12 @@ pub fn without<T: Send>(calls: &[i64], errno: i32, body: impl FnOnce() -> T + Se
                 libc::syscall(
                     libc::SYS_seccomp,
                     libc::SECCOMP_SET_MODE_FILTER,
-                    0,
+                    flags,
                     &raw const filter,
                 )
             };
-            assert_eq!(result, 0, "the filter is one");
+            // A listener stays open as long as this process.
+            assert!(result >= 0, "the filter is one");
             body()
         });
         surrounded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

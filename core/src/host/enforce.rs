@@ -332,6 +332,13 @@ impl Enforcement {
         if kills { protection::KILL_BY_CGROUP } else { 0 }
     }
 
+    /// Whether processes are to pass the warden's gate in a process tree that is not the sandbox's
+    /// own: nothing kills them all at once, and a gate can be had. From Linux 5.9 it tells
+    /// when no process is left that could ask.
+    pub fn gates(&self) -> bool {
+        !self.cgroup.kills() && kernel_is_at_least(5, 9)
+    }
+
     /// Opens the file from which the warden reads the processor time, and says which kind of file
     /// it is.
     ///

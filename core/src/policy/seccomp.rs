@@ -26,7 +26,7 @@ mod verdict;
 
 pub use allowed::AllowedCall;
 pub(crate) use confined::restrict;
-pub(crate) use filters::Filters;
+pub(crate) use filters::{Filters, Situation};
 pub(crate) use guard::Tree;
 pub use syscall::Syscall;
 

@@ -9,6 +9,7 @@ use crate::base::processes;
 use crate::host::listener::Listener;
 use crate::host::terminal::Terminal;
 use crate::policy::profile;
+use crate::policy::seccomp::Situation;
 use crate::policy::{Limits, Policy, Resource};
 use crate::run::alive::{Alive, Purpose};
 use crate::run::child::{Child, StartedChild};
@@ -38,8 +39,7 @@ pub struct Prepared<'a> {
     /// The limits that apply to the command by itself.
     limits: Limits,
     tenancy: Tenancy,
-    /// A cgroup counts the command's memory, where that is limited at all.
-    memory_in_cgroup: bool,
+    situation: Situation,
 }
 
 impl<'a> Prepared<'a> {
@@ -74,7 +74,10 @@ impl<'a> Prepared<'a> {
             lease.keep();
         }
         let (tenancy, limits) = Tenancy::begin(&alive, lease.as_mut(), policy, share)?;
-        let memory_in_cgroup = tenancy.memory_in_cgroup(&alive);
+        let situation = Situation {
+            counted: tenancy.memory_in_cgroup(&alive),
+            gated: alive.filters.has_gate() && alive.enforcement().gates(),
+        };
         Ok(Some(Prepared {
             command,
             texts,
@@ -84,7 +87,7 @@ impl<'a> Prepared<'a> {
             files: None,
             limits,
             tenancy,
-            memory_in_cgroup,
+            situation,
         }))
     }
 
@@ -127,7 +130,7 @@ impl<'a> Prepared<'a> {
         let cpu_time = self.limits.cpu_time.into_iter().chain(policy.limits.cpu_time).min();
         let rlimits = rlimits(policy, processes, cpu_time)?;
         let filters = &self.alive.filters;
-        let (programs, pass) = filters.load(self.memory_in_cgroup)?;
+        let (programs, pass) = filters.load(self.situation)?;
         let request = Request::Run {
             flags,
             program: &texts.program,
@@ -145,7 +148,7 @@ impl<'a> Prepared<'a> {
             gauge,
             cgroup_entries: entries.len() as u32,
             filters: programs.list(),
-            listener: filters.listener(),
+            listener: filters.listener(self.situation),
             bypass: pass,
             terminal: self.command.window_size.terminal(self.streams.on_terminal()),
         };
@@ -171,15 +174,7 @@ impl<'a> Prepared<'a> {
     /// Waits until the program runs.
     pub fn started(self) -> Result<Child> {
         let Prepared {
-            command,
-            streams,
-            alive,
-            lease,
-            files,
-            limits,
-            mut tenancy,
-            memory_in_cgroup,
-            ..
+            command, streams, alive, lease, files, limits, mut tenancy, situation, ..
         } = self;
         tenancy.requested();
         let received = match alive.warden.await_report(tenancy.socket(), "start the command") {
@@ -225,7 +220,7 @@ impl<'a> Prepared<'a> {
                 }))
             }
             report => {
-                let own_filters = alive.filters.own(memory_in_cgroup);
+                let own_filters = alive.filters.own(situation);
                 let error = failure::of_report(&report, &alive.plan, command, own_filters);
                 Err(alive.under_memory_limit(error, &limits, tenancy.counters_before()))
             }

@@ -173,8 +173,12 @@ fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), 
             |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
-                let received =
-                    sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
+                let received = match sys::load_filter_with_listener(program, order.bypass) {
+                    // The caller itself is behind a filter with a listener, and the kernel allows
+                    // one. The command then starts without a gate.
+                    Err(Errno::EBUSY) if order.has_gate => continue,
+                    loaded => loaded.map_err(number)?,
+                };
                 sys::send(socket, b"L", &[&received], order.bypass)
                     .map_err(ExecFailure::at(stage::LISTENER))?;
                 // close(2) may be forbidden by the filter. The `execve(2)` closes it.

@@ -47,6 +47,7 @@ pub fn load_filter_with_listener(program: &[u8], token: BypassToken) -> Result<F
 
 /// A system call about which a filter has notified the listener.
 pub struct Notification {
+    id: u64,
     pub number: i32,
     /// Whether the call was made for this machine's architecture (AUDIT_ARCH_).
     pub native: bool,
@@ -66,5 +67,17 @@ pub fn receive_notification(listener: &Fd) -> Result<Notification> {
     // instruction pointer, six arguments.
     let mut raw = [0u64; 10];
     done(call!(nr::IOCTL, listener.0, RECEIVE, raw.as_mut_ptr()))?;
-    Ok(Notification { number: raw[2] as i32, native: (raw[2] >> 32) as u32 == NATIVE })
+    let (number, native) = (raw[2] as i32, (raw[2] >> 32) as u32 == NATIVE);
+    Ok(Notification { id: raw[0], number, native })
+}
+
+/// Lets the call go on. Does not wait.
+pub fn let_go_on(listener: &Fd, call: &Notification) -> Result<()> {
+    /// _IOWR('!', 1, struct seccomp_notif_resp)
+    const SEND: u32 = 0xc018_2101;
+    /// SECCOMP_USER_NOTIF_FLAG_CONTINUE
+    const CONTINUE: u64 = 1 << 32;
+    // struct seccomp_notif_resp: id, value, then error and flags.
+    let raw = [call.id, 0, CONTINUE];
+    done(call!(nr::IOCTL, listener.0, SEND, raw.as_ptr()))
 }

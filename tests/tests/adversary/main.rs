@@ -85,15 +85,6 @@ fn round(
     };
     let mut attacks = Vec::new();
     for word in words {
-        // In this mode there is no pid namespace and no cgroup, and no process is faster than a
-        // fork bomb (docs/warden.md).
-        if *word == "fork" && mode == Mode::Joined && caller == Caller::User {
-            println!(
-                "SKIPPED: {word} in {mode:?} as {}: nothing can limit it there",
-                caller.name()
-            );
-            continue;
-        }
         match Attack::start(mode, word, quota) {
             Ok(attack) => attacks.push(attack),
             Err(why) => wrong.push(told(word, why)),

@@ -11,6 +11,8 @@ use std::time::Duration;
 const GRACE: Duration = Duration::from_secs(2);
 /// The mark of the command of a caller that is to be killed.
 const MARK: &str = "SECLUDE_TEST_MARK";
+/// What this command does, as a word of the payload.
+const WORD: &str = "SECLUDE_TEST_WORD";
 
 #[test]
 fn limits_hold() {
@@ -20,8 +22,11 @@ fn limits_hold() {
         let rows = [
             ("sleep", confined.clone().wall_time(time), Ended::WallTime),
             ("deaf", confined.clone().wall_time(time), Ended::WallTime),
-            // Not a bomb: without a cgroup it may outrun the samples (docs/confined.md).
             ("spawn", confined.clone().pids(20), Ended::ProcessLimit),
+            ("fork", confined.clone().pids(20), Ended::ProcessLimit),
+            ("sessions", confined.clone().pids(20), Ended::ProcessLimit),
+            ("threads", confined.clone().pids(20), Ended::ProcessLimit),
+            ("sessions", confined.clone().wall_time(time / 10), Ended::WallTime),
             ("spin", confined.clone().cpu_time(time), Ended::CpuTime),
             ("memory", confined.clone().memory(MiB(64)), Ended::MemoryLimit),
             ("headless-memory", confined.clone().memory(MiB(64)), Ended::MemoryLimit),
@@ -67,16 +72,18 @@ fn cells_and_pools_run() {
     });
 }
 
-/// The caller is killed while the command, and a daemon that it has left, run.
+/// The caller is killed while the command and a daemon that it has left run, or a fork bomb.
 #[test]
 fn nobody_outlives_a_killed_caller() {
     const NAME: &str = "nobody_outlives_a_killed_caller";
     where_namespaces_are_denied(NAME, |place| {
         let (confined, payload) = with_payload(place);
+        let confined = confined.pids(300);
         if let Ok(mark) = std::env::var(MARK) {
             let mut command = confined.command("sh");
-            let script = "(setsid \"$0\" deaf 1 /tmp $1 >/dev/null &); exec \"$0\" sleep 1 /tmp $1";
+            let script = "(setsid \"$0\" deaf 1 /tmp $1 >/dev/null &); exec \"$0\" $2 1 /tmp $1";
             command.args(["-c", script]).arg(&payload).arg(&mark);
+            command.arg(std::env::var(WORD).expect("it is set beside the mark"));
             command.status().expect("it starts");
             return;
         }
@@ -85,6 +92,7 @@ fn nobody_outlives_a_killed_caller() {
             let mut caller = Command::new(std::env::current_exe().expect("it is there"))
                 .args(only(NAME))
                 .env(MARK, &mark)
+                .env(WORD, ["sleep", "sleep", "fork", "sessions"][round as usize % 4])
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("it starts");

@@ -89,7 +89,7 @@ fn shared_pid() -> Check {
         }
         Ok(_) => Check::weaker(
             NAME,
-            "the warden ends what is inside, one process after another",
+            "the warden ends what is inside",
             "no cgroup with cgroup.kill contains it: if the warden is killed from outside, the \
             processes inside go on",
         )

@@ -5,6 +5,7 @@ use super::Check;
 use super::probe::{self, RunningProbe};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
+use crate::policy::Isolation;
 use crate::policy::outcome::Protection;
 use crate::run::sandbox::Sandbox;
 use crate::wire::plan::IdRange;
@@ -16,11 +17,12 @@ pub const EMPTY_ROOT: &str = "sandbox.empty-root";
 /// The protections that a default sandbox does not have, or that other checks cover. Its clocks are
 /// the caller's, and its pid namespace kills what is inside. Landlock and the ids have their own
 /// checks.
-const NOT_BY_DEFAULT: [Protection; 8] = [
+const NOT_BY_DEFAULT: [Protection; 9] = [
     Protection::OtherUser,
     Protection::TimeNamespace,
     Protection::KillByWarden,
     Protection::KillByCgroup,
+    Protection::KillByGroup,
     Protection::LandlockFiles,
     Protection::LandlockSignals,
     Protection::LandlockSockets,
@@ -28,7 +30,7 @@ const NOT_BY_DEFAULT: [Protection; 8] = [
 ];
 
 pub fn checks() -> Vec<Check> {
-    vec![default(), empty_root(), ids(), warden(), modern_mounts(), classic_mounts()]
+    vec![default(), empty_root(), confined(), ids(), warden(), modern_mounts(), classic_mounts()]
 }
 
 fn default() -> Check {
@@ -67,6 +69,25 @@ fn empty_root() -> Check {
     match probe::run(&probe::smallest()) {
         Ok(_) => Check::works(EMPTY_ROOT, "nothing of the host's files is needed"),
         Err(error) => Check::missing(EMPTY_ROOT, &error),
+    }
+}
+
+/// Checks what would hold a command if the host denied namespaces.
+fn confined() -> Check {
+    const NAME: &str = "sandbox.confined";
+    let sandbox = Sandbox::new().best_effort(Isolation::Namespaces).best_effort(Isolation::Signals);
+    let started = sandbox.as_where_namespaces_are_denied().and_then(|sandbox| sandbox.cell());
+    match started.map(|cell| cell.enforced()) {
+        Ok(enforced) if enforced.contains(Protection::LandlockSignals) => {
+            Check::works(NAME, "best_effort: namespaces, where they are denied")
+        }
+        Ok(_) => Check::weaker(
+            NAME,
+            "best_effort: namespaces and signals, where they are denied",
+            "Landlock of this kernel does not keep signals inside",
+        )
+        .or_remedy("Linux 6.12: docs/confined.md"),
+        Err(error) => Check::missing(NAME, &error),
     }
 }
 

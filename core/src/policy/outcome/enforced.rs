@@ -102,6 +102,12 @@ protections! {
     /// not its own. Missing if the caller can map only its own id: an unprivileged caller, or one
     /// in a user namespace without other ids.
     OtherUser "other-user" protections protection::OTHER_USER;
+    /// The kernel kills a process group at once, and no process inside can make another group while
+    /// the warden kills, so no fork bomb outruns it. Present together with `kill-by-warden` and
+    /// without `kill-by-cgroup`, from Linux 5.9. Missing if the filter kills or asks the caller at
+    /// any call, or if the caller itself is behind a filter that asks somebody: the kernel allows
+    /// one such filter.
+    KillByGroup "kill-by-group" protections protection::KILL_BY_GROUP;
 }
 
 /// The protections and limits that were in force while a command ran.

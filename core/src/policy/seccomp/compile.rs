@@ -11,6 +11,8 @@
 //! that the kernel ignores. The command cannot learn the token, because a filter cannot be read
 //! without privileges, and execve(2) clears the registers.
 
+mod gate;
+
 use super::guard::{self, Tree};
 use super::verdict::Verdict;
 use super::{Action, Compare, Listener, NATIVE, Seccomp, Test, syscall};
@@ -97,12 +99,22 @@ impl Program {
         Ok(Program { code: code.code, listener })
     }
 
-    /// The bytes of the program, with this token.
+    /// The bytes of a compiled filter, with this token.
     pub fn with_token(&self, token: Token) -> Vec<u8> {
+        self.bytes(|index| {
+            TOKEN_POSITIONS.iter().position(|place| *place == index).map(|place| token[place])
+        })
+    }
+
+    /// The bytes of a program that has no place for a token.
+    pub fn without_token(&self) -> Vec<u8> {
+        self.bytes(|_| None)
+    }
+
+    fn bytes(&self, replaced: impl Fn(usize) -> Option<u32>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.code.len() * 8);
         for (index, instruction) in self.code.iter().enumerate() {
-            let place = TOKEN_POSITIONS.iter().position(|place| *place == index);
-            let k = place.map_or(instruction.k, |place| token[place]);
+            let k = replaced(index).unwrap_or(instruction.k);
             bytes.extend_from_slice(&instruction.code.to_ne_bytes());
             bytes.extend_from_slice(&[instruction.then, instruction.otherwise]);
             bytes.extend_from_slice(&k.to_ne_bytes());

@@ -76,6 +76,18 @@ pub struct Filters {
     uncounted: Option<Program>,
     /// The BPF programs in the policy.
     extra: Vec<Vec<u8>>,
+    /// Lets the warden know each process group, where it must find the processes to kill them.
+    /// There is none beside another listener, because the kernel allows one.
+    gate: Option<Program>,
+}
+
+/// What decides which programs a command loads.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation {
+    /// A cgroup counts all memory.
+    pub counted: bool,
+    /// Its processes pass a gate, if there is one.
+    pub gated: bool,
 }
 
 impl Filters {
@@ -107,6 +119,7 @@ impl Filters {
             command,
             uncounted,
             extra: policy.seccomp_bpf.clone(),
+            gate: (tree == Tree::Others && filter.listener() == Listener::None).then(Program::gate),
         })
     }
 
@@ -121,13 +134,22 @@ impl Filters {
     }
 
     /// The number of the sandbox's own programs that a command loads besides the warden's. They are
-    /// loaded before the BPF programs in the policy. `counted`: a cgroup counts all memory.
-    pub fn own(&self, counted: bool) -> u32 {
-        u32::from(self.command.is_some()) + u32::from(self.uncounted.is_some() && !counted)
+    /// loaded before the BPF programs in the policy.
+    pub fn own(&self, situation: Situation) -> u32 {
+        u32::from(situation.gated && self.has_gate())
+            + u32::from(self.command.is_some())
+            + u32::from(self.uncounted.is_some() && !situation.counted)
+    }
+
+    pub fn has_gate(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// The process that listens to calls: one of [`message::listener`].
-    pub fn listener(&self) -> u32 {
+    pub fn listener(&self, situation: Situation) -> u32 {
+        if situation.gated && self.has_gate() {
+            return message::listener::GATE;
+        }
         match self.command.as_ref().map(|program| program.listener) {
             None | Some(Listener::None) => message::listener::NOBODY,
             Some(Listener::Warden) => message::listener::WARDEN,
@@ -136,19 +158,24 @@ impl Filters {
     }
 
     /// The programs for one start of a command, in the order of loading, and its bypass token.
-    /// `counted`: a cgroup counts all memory.
     ///
     /// # Errors
     ///
     /// `Setup` if no random number can be drawn.
-    pub fn load(&self, counted: bool) -> Result<(ListBuilder<Vec<u8>>, message::BypassToken)> {
+    pub fn load(
+        &self,
+        situation: Situation,
+    ) -> Result<(ListBuilder<Vec<u8>>, message::BypassToken)> {
         let mut programs = ListBuilder::new(Vec::new());
         let mut token: Token = [0; 4];
+        if let Some(gate) = self.gate.as_ref().filter(|_| situation.gated) {
+            programs.push(&gate.without_token().as_slice());
+        }
         if let Some(program) = &self.command {
             token = random_token()?;
             programs.push(&program.with_token(token).as_slice());
         }
-        if let Some(program) = self.uncounted.as_ref().filter(|_| !counted) {
+        if let Some(program) = self.uncounted.as_ref().filter(|_| !situation.counted) {
             // This program refuses none of the calls of a start, so it needs no token.
             programs.push(&program.with_token([0; 4]).as_slice());
         }
@@ -350,9 +377,10 @@ mod tests {
         }
         assert!(refused(allowing("memfd_create"), "shmget"));
         let filters = Filters::of(limited().policy(), Tree::Own).unwrap();
-        assert_eq!((filters.own(true), filters.own(false)), (0, 1));
-        assert_eq!(filters.load(true).unwrap().0.list::<&[u8]>().len(), 0);
-        assert_eq!(filters.load(false).unwrap().0.list::<&[u8]>().len(), 1);
+        let counted = |counted: bool| Situation { counted, gated: false };
+        assert_eq!((filters.own(counted(true)), filters.own(counted(false))), (0, 1));
+        assert_eq!(filters.load(counted(true)).unwrap().0.list::<&[u8]>().len(), 0);
+        assert_eq!(filters.load(counted(false)).unwrap().0.list::<&[u8]>().len(), 1);
     }
 
     #[test]
@@ -374,5 +402,25 @@ mod tests {
             strict.decide(Syscall::from_name("socket").unwrap(), &[0; 6]),
             Action::Errno(38)
         );
+    }
+
+    #[test]
+    fn a_gate_is_for_other_trees_and_for_filters_without_a_listener() {
+        let kills = Seccomp::profile(Profile::Default).kill("reboot");
+        for (filter, tree, expected) in [
+            (Profile::Default.into(), Tree::Others, true),
+            (Profile::Unconfined.into(), Tree::Others, true),
+            (Profile::Default.into(), Tree::Own, false),
+            (Profile::Default.into(), Tree::Cell, false),
+            (kills, Tree::Others, false),
+        ] {
+            let sandbox = crate::Sandbox::new().seccomp(Seccomp::clone(&filter));
+            let filters = Filters::of(sandbox.policy(), tree).unwrap();
+            assert_eq!(filters.has_gate(), expected, "{filter:?} {tree:?}");
+            let gated = Situation { counted: true, gated: true };
+            let (own, loaded) = (filters.own(gated), filters.load(gated).unwrap().0);
+            assert_eq!(own as usize, loaded.list::<&[u8]>().len());
+            assert_eq!(filters.listener(gated) == message::listener::GATE, expected);
+        }
     }
 }

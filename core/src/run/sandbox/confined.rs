@@ -1,7 +1,7 @@
 //! Whether a sandbox runs in namespaces, or without them because the host denies them.
 
 use super::Sandbox;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys;
 use crate::plan::idmap::{self, Mapping};
 use crate::run::alive::{Alive, Purpose};
@@ -33,6 +33,13 @@ impl Sandbox {
             }
         };
         denial.as_ref().map_or_else(|| Ok(self.clone()), |denial| self.without_namespaces(denial))
+    }
+
+    /// The sandbox that runs in place of this one where the host denies namespaces, even if this
+    /// host does not.
+    pub(crate) fn as_where_namespaces_are_denied(&self) -> Result<Sandbox> {
+        let untried = Error::new(ErrorKind::NamespacesDenied, "make namespaces");
+        self.without_namespaces(&untried.because("none is tried"))
     }
 
     fn try_namespaces(&self) -> Result<()> {

@@ -28,6 +28,7 @@ fn run(word: &str, number: usize, words: &[String]) -> ExitCode {
         "spawn" => return spawn(number),
         // Bombs.
         "fork" => fork_bomb(),
+        "sessions" => session_bomb(),
         "threads" => thread_bomb(),
         "grandchild" => return grandchild(number),
         "memory" => touch_for_ever(),
@@ -233,6 +234,17 @@ fn fork_bomb() {
     loop {
         // SAFETY: this process has one thread, so its child may do anything.
         unsafe { libc::fork() };
+    }
+}
+
+/// A fork bomb of which each process leaves the process group and the session of its parent.
+fn session_bomb() {
+    loop {
+        // SAFETY: this process has one thread, so its child may do anything.
+        unsafe {
+            libc::fork();
+            libc::setsid();
+        }
     }
 }
 

@@ -35,9 +35,12 @@ impl Call {
     }
 }
 
-/// Runs the program as the kernel does, and returns its result.
 fn interpret(program: &Program, call: Call) -> u32 {
-    let bytes = program.with_token(TEST_TOKEN);
+    run(&program.with_token(TEST_TOKEN), call)
+}
+
+/// Runs the program as the kernel does, and returns its result.
+fn run(bytes: &[u8], call: Call) -> u32 {
     let (mut at, mut accumulator, mut steps) = (0, 0u32, 0);
     loop {
         let raw = &bytes[at * 8..at * 8 + 8];
@@ -306,4 +309,25 @@ fn every_filter_refuses_calls_that_name_the_warden() {
         interpret(&open, Call { number: 20, architecture: 0xc000_0000, arguments: [1; 6] }),
         allowed
     );
+}
+
+#[test]
+fn a_gate_tells_of_the_calls_that_leave_a_process_group() {
+    let gate = Program::gate().without_token();
+    let told = |architecture: u32, number: u32| {
+        let call = Call { number, architecture, arguments: [0; 6] };
+        run(&gate, call) == value_of(Action::Notify, Listener::Warden)
+    };
+    for (name, expected) in
+        [("setsid", true), ("setpgid", true), ("clone", false), ("getpgid", false)]
+    {
+        let number = syscall::number_of(name).unwrap();
+        assert_eq!(told(NATIVE, number), expected, "{name}");
+        if let Some(bit) = guard::X32 {
+            assert_eq!(told(NATIVE, number | bit), expected, "{name} of x32");
+        }
+    }
+    let of_32 = if cfg!(target_arch = "riscv64") { [154, 157] } else { [57, 66] };
+    let found: Vec<u32> = (0..600).filter(|number| told(guard::COMPAT, *number)).collect();
+    assert_eq!(found, of_32);
 }
