@@ -21,12 +21,13 @@ cp -R "$root/packaging/debian" "$tree/"
 
 sed -i "s|@MAINTAINER@|$maintainer|" "$tree/debian/control"
 license=$(sed -e 's/^$/./' -e 's/^/ /' "$root/LICENSE-MIT")
-awk -v text="$license" '$0 == "@MIT@" { print text; next } { print }' "$root/packaging/debian/copyright" \
-    >"$tree/debian/copyright"
+awk -v text="$license" '$0 == "@MIT@" { print text; next } { print }' \
+    "$root/packaging/debian/copyright" >"$tree/debian/copyright"
+# A package of Debian's own, whose revision is 1 or more, replaces these.
 cat >"$tree/debian/changelog" <<END
-seclude ($version-1) unstable; urgency=medium
+seclude ($version-0upstream1) unstable; urgency=medium
 
-  * Build version $version from its own packaging. (Closes: #0)
+  * Build version $version from its own packaging.
 
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
