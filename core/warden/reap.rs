@@ -33,7 +33,8 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
     } else if let Ok(scan) = ProcessScan::shared() {
-        if signal == SIGKILL {
+        // Groups take a scan of the whole tree, and mostly nothing is left.
+        if signal == SIGKILL && !scan.is_empty() {
             kill_groups(&scan, None);
         }
         scan.each(&mut |pid| {
