@@ -2,7 +2,7 @@
 
 use seclude::{Child, Ended, Limit, Mechanism, MiB, Outcome, Sandbox, Stdio};
 use seclude_tests::caller::program;
-use seclude_tests::census::{has_ended, survivors};
+use seclude_tests::census::{has_ended, here, survivors};
 use seclude_tests::knobs;
 use seclude_tests::mode::{Mode, Scene};
 use seclude_tests::payload::mark;
@@ -14,11 +14,15 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 pub const PLACE: &str = "/adversary";
-pub const WALL: Duration = Duration::from_secs(1);
 /// How long an attack runs before `kill` or `drop`.
 pub const A_WHILE: Duration = Duration::from_millis(300);
 pub const GRACE: Duration = Duration::from_secs(2);
 pub const NONE: [u32; 0] = [];
+
+/// The wall time of each command. An attack must have begun before it ends.
+pub fn wall() -> Duration {
+    here(Duration::from_secs(1))
+}
 
 /// How an attack is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub fn sandbox() -> Sandbox {
 }
 
 pub fn limits(sandbox: Sandbox, quota: bool) -> Sandbox {
-    let sandbox = sandbox.wall_time(WALL).output(MiB(64)).pids(60).memory(MiB(128));
+    let sandbox = sandbox.wall_time(wall()).output(MiB(64)).pids(60).memory(MiB(128));
     let sandbox = sandbox.best_effort(Limit::Pids).best_effort(Limit::Memory);
     if quota { sandbox.cpus(0.5).best_effort(Limit::Cpus) } else { sandbox }
 }
@@ -120,7 +124,7 @@ impl Attack {
             let limit = if finish == Finish::Kill {
                 Duration::ZERO
             } else {
-                WALL.saturating_sub(started.elapsed())
+                wall().saturating_sub(started.elapsed())
             };
             match returns(&call("wait"), limit, &victims, || child.wait()) {
                 Ok((Ok(outcome), taken)) => {
@@ -153,8 +157,8 @@ impl Attack {
                         .map(|knob| format!("afterwards {knob}")),
                 );
             }
-            match returns(&call("the next command"), WALL, &victims, || {
-                scene.command(PLACE).arg("nothing").output()
+            match returns(&call("the next command"), wall(), &victims, || {
+                scene.command(PLACE).arg("nothing").wall_time(wall()).output()
             }) {
                 Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => {}
                 Ok((Ok(output), _)) => {

@@ -1,6 +1,6 @@
 //! Commands that start in a cell in which an attack is running.
 
-use crate::attack::{A_WHILE, GRACE, NONE, PLACE, WALL, limits, sandbox};
+use crate::attack::{A_WHILE, GRACE, NONE, PLACE, limits, sandbox, wall};
 use seclude::{Ended, Sandbox, Stdio};
 use seclude_tests::alone::alone;
 use seclude_tests::caller::{as_each, as_each_with_cells};
@@ -51,10 +51,10 @@ pub fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<()
     let mut starts = 0;
     while Instant::now() < end && wrong.is_ok() {
         let mut command = cell.command("/tmp/w/program");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).wall_time(WALL);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).wall_time(wall());
         // Whatever the path is at the moment, it is no program: the start fails, or the wall time
         // ends it.
-        wrong = match returns("a start of a swapped path", WALL, &victims, || command.status()) {
+        wrong = match returns("a start of a swapped path", wall(), &victims, || command.status()) {
             Ok((Ok(outcome), _)) if outcome.ended == Ended::Exited(0) => Err("it has run".into()),
             Ok(_) => Ok(()),
             Err(why) => Err(why),
@@ -63,8 +63,8 @@ pub fn start_swapped(time: Duration, sampler: Option<&Sampler<'_>>) -> Result<()
     }
     // Other starts in the cell are not delayed.
     if wrong.is_ok() {
-        wrong = match returns("another command", WALL, &victims, || {
-            cell.command(PLACE).arg("nothing").wall_time(WALL).output()
+        wrong = match returns("another command", wall(), &victims, || {
+            cell.command(PLACE).arg("nothing").wall_time(wall()).output()
         }) {
             Ok((Ok(output), _)) if output.outcome.ended == Ended::Exited(0) => Ok(()),
             Ok((told, _)) => {
@@ -146,7 +146,7 @@ fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let cells = Victims { wardens: vec![cell.id().map_err(text)?], mark: mark.clone() };
-    let (child, _) = returns("a start", WALL, &cells, || command.spawn())?;
+    let (child, _) = returns("a start", wall(), &cells, || command.spawn())?;
     let told = match child {
         // A command that is killed during its start is reported as an error with a kind.
         Err(_) => Ok(()),
@@ -163,7 +163,7 @@ fn bystander(mode: Mode, word: &str, set: &dyn Fn(Sandbox) -> Sandbox) -> Result
             let changed =
                 if has_ended(warden) { Vec::new() } else { knobs::changed(&before, &after) };
             let victims = Victims { wardens: vec![warden, cells.wardens[0]], mark: mark.clone() };
-            let waited = returns("wait", WALL, &victims, || child.wait());
+            let waited = returns("wait", wall(), &victims, || child.wait());
             waited.and_then(|(outcome, _)| match outcome.map_err(text)?.ended {
                 Ended::WallTime if changed.is_empty() => Ok(()),
                 // Other processes of the cell may kill the command, with a signal or with a limit
