@@ -2,32 +2,40 @@
 # Tests the artefacts that packaging/all.sh has made: packaging/check.sh DIRECTORY [PART...]
 #
 # Installs each one where nothing of this checkout is found, and runs what it brought. A PART is c,
-# debs, sdist or wheels. Without one it tests all. (The crates are built from their packed files when
-# they are made.) Ends with "N passed, N failed, N skipped".
+# debs, sdist or wheels. Without one it tests all. (The crates are built from their packed files
+# when they are made.) Wheels are also run in other systems' roots (packaging/roots.sh).
+#
+#   SECLUDE_CPYTHON   a prefix with a CPython that runs with glibc 2.31, for the root of Debian 11.
+#                     By default packaging/cpython.sh builds one.
+#
+# Ends with "N passed, N failed, N skipped".
 set -u
 . "$(dirname "$0")/environment.sh"
 
-[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 made=$(cd "$1" && pwd)
 shift
 [ $# -gt 0 ] || set -- c debs sdist wheels
 # Programs must find no library of this checkout, nor the flags of its build.
 unset RUSTFLAGS CARGO_TARGET_DIR LD_LIBRARY_PATH PKG_CONFIG_PATH PYTHONPATH
+SECLUDE_TOOLS=$tools
+export SECLUDE_TOOLS
 arch=$(uname -m)
 work=$(mktemp -d /var/tmp/seclude-artefacts-XXXXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 passed=0 failed=0 skipped=0
 
+# The variables of a function are those of the script: no other one may be named so.
 check() { # NAME COMMAND...
-    name=$1
+    checked=$1
     shift
     if "$@" >"$work/log" 2>&1 </dev/null; then
         passed=$((passed + 1))
-        echo "ok $name"
+        echo "ok $checked"
     else
         failed=$((failed + 1))
-        echo "FAILED $name"
+        echo "FAILED $checked"
         sed 's/^/    /' "$work/log"
     fi
 }
@@ -63,7 +71,8 @@ find_package(Seclude 0.1.0 REQUIRED CONFIG)
 add_executable(hello hello.c)
 target_link_libraries(hello PRIVATE Seclude::seclude)
 END
-    check "$2: CMake finds it" cmake -S "$work/cmake" -B "$work/cmake/build" "-DCMAKE_PREFIX_PATH=$1"
+    check "$2: CMake finds it" cmake -S "$work/cmake" -B "$work/cmake/build" \
+        "-DCMAKE_PREFIX_PATH=$1"
     check "$2: CMake builds with it" cmake --build "$work/cmake/build"
     check "$2: that program runs" "$work/cmake/build/hello"
     rm -rf "$work/cmake"
@@ -77,8 +86,8 @@ command_runs() { # PROGRAM NAME
 manual() { # DIRECTORY-WITH-man NAME: each function of the header has a page that groff accepts
     for page in libseclude seclude_sandbox_new seclude_pool_close seclude seclude-run; do
         check "$2: the page $page" sh -c \
-            "MANPATH='$1/man' MANROFFSEQ= man --warnings '$page' 2>'$work/warnings' | grep -q NAME &&
-            ! grep . '$work/warnings'"
+            "MANPATH='$1/man' MANROFFSEQ= man --warnings '$page' 2>'$work/warnings' |
+            grep -q NAME && ! grep . '$work/warnings'"
     done
 }
 
@@ -89,6 +98,11 @@ c() {
     by_cmake "$work/$name" "$name"
     command_runs "$work/$name/bin/seclude" "$name"
     manual "$work/$name/share" "$name"
+    for script in cli/build-program.sh capi/build-library.sh; do
+        check "$name: $script uninstalls it" env PREFIX="$work/$name" sh "$root/$script" uninstall
+    done
+    check "$name: only the documents stay" sh -c \
+        "find '$work/$name' ! -type d | ( ! grep -v '^$work/$name/share/doc/seclude/' )"
 
     name=seclude-$version-$arch-linux-musl
     tar -C "$work" -xzf "$made/c/$name.tar.gz"
@@ -108,19 +122,36 @@ c() {
 
 debs() {
     multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+    check "debs: lintian has nothing to say" lintian --allow-root --fail-on=warning,error \
+        "$made"/debs/*.deb
     for package in libseclude0 libseclude-dev seclude; do
-        file=$(echo "$made"/debs/"${package}_$version"-*.deb)
-        check "$package: lintian has nothing to say" lintian --allow-root --fail-on=warning,error \
-            "$file"
-        check "$package: it unpacks" dpkg-deb -x "$file" "$work/debian"
+        check "$package: it unpacks" dpkg-deb -x "$(echo "$made/debs/${package}_$version"-*.deb)" \
+            "$work/debian"
     done
     check "the names of the packages' files differ" sh -c \
-        "for file in '$made'/debs/*.deb; do dpkg-deb -c \$file | grep -v '/\$' | awk '{print \$6}'; done |
-        sort | uniq -d | ( ! grep . )"
+        "for file in '$made'/debs/*.deb; do dpkg-deb -c \$file; done | grep -v '/\$' |
+        awk '{print \$6}' | sort | uniq -d | ( ! grep . )"
     by_pkg_config "$work/debian/usr" "lib/$multiarch" debs
     by_cmake "$work/debian/usr" debs
     command_runs "$work/debian/usr/bin/seclude" debs
     manual "$work/debian/usr/share" debs
+
+    # dpkg itself, with a database of its own. The packages that these depend on are not in it.
+    if [ "$(id -u)" = 0 ]; then
+        mkdir -p "$work/dpkg/var/lib/dpkg/info" "$work/dpkg/var/lib/dpkg/updates"
+        : >"$work/dpkg/var/lib/dpkg/status"
+        (cd "$work/dpkg" && find . ! -path './var/lib/dpkg*' | sort) >"$work/before"
+        own="dpkg --root=$work/dpkg --log=/dev/null --force-depends --no-triggers"
+        # shellcheck disable=SC2086  # words of a command
+        check "debs: dpkg installs them" $own --install "$made"/debs/*.deb
+        check "debs: the command that it has installed runs" "$work/dpkg/usr/bin/seclude" --version
+        # shellcheck disable=SC2086
+        check "debs: dpkg removes them" $own --purge seclude libseclude-dev libseclude0
+        check "debs: nothing stays" sh -c "cd '$work/dpkg' && find . ! -path './var/lib/dpkg*' |
+            sort | diff '$work/before' -"
+    else
+        skip "debs: dpkg installs and removes them" "only root can"
+    fi
 }
 
 # Installs it, and runs the package and the command.
@@ -138,7 +169,8 @@ sdist() {
     check "sdist: pip builds and installs it" env PATH="$path" CARGO_TARGET_DIR="$work/sdist" \
         sh -c "'$python' -m venv '$work/venv' && '$work/venv/bin/pip' install --quiet \
             --disable-pip-version-check '$made/python/seclude-$version.tar.gz'"
-    check "sdist: the package runs" "$work/venv/bin/python" -P -W error "$root/python/tests/smoke.py"
+    check "sdist: the package runs" "$work/venv/bin/python" -P -W error \
+        "$root/python/tests/smoke.py"
     rm -rf "$work/venv" "$work/sdist"
 }
 
@@ -160,12 +192,86 @@ if sys.version_info >= (3, 11) and sys.implementation.name == "cpython":
         rm -rf "$work/venv"
     done
     [ -n "$versions" ] || skip "wheels: to import one" "no CPython from 3.11 on here"
-    # The extension in it needs a CPython for musl. The command needs nothing.
     wheel=$(echo "$made"/python/seclude-"$version"-*musllinux*_"$arch".whl)
     check "wheels: the musl one unpacks" "$python" -m zipfile -e "$wheel" "$work/musl"
     chmod 755 "$work/musl/seclude-$version.data/scripts/seclude"
     command_runs "$work/musl/seclude-$version.data/scripts/seclude" "wheels: musl"
-    skip "wheels: to import the musl one" "no CPython for musl can be had from Debian or PyPI"
+    in_root debian11 "Debian 11" "manylinux2014_$arch" "$arch-linux-gnu.2.17"
+    in_root "alpine-$arch" "like Alpine" "musllinux_1_2_$arch" "$arch-linux-musl"
+    emulated
+}
+
+# Installs the wheel for the tag $2 in the directory $1, as the pip of that system would, with what
+# runs it.
+for_root() { # DIRECTORY TAG
+    [ -x "$work/pip/bin/pip" ] || "$python" -m venv "$work/pip" || return
+    mkdir -p "$1"
+    cp "$root/python/tests/smoke.py" "$root/packaging/run-wheel.sh" "$1/"
+    "$work/pip/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-index \
+        --target "$1/site" --platform "$2" --only-binary=:all: --implementation cp --abi abi3 \
+        --python-version 3.11 "$made"/python/seclude-"$version"-*"$2"*.whl
+}
+
+# Runs a command whose output is a directory, and sets $found to that. Otherwise skips NAME.
+obtain() { # NAME REASON COMMAND...
+    skipped_name=$1 reason=$2
+    shift 2
+    found=$("$@" 2>"$work/log") && return
+    skip "$skipped_name" "$reason: $(tail -n 1 "$work/log")"
+    return 1
+}
+
+# Imports and runs a wheel in another root, as root and as nobody.
+in_root() { # SYSTEM NAME TAG TARGET-OF-CPYTHON
+    if [ "$(id -u)" != 0 ]; then
+        skip "wheels: $2" "only root can enter another root"
+        return
+    fi
+    obtain "wheels: $2" "no root" bash "$root/packaging/roots.sh" "$1" || return
+    system=$found
+    if [ "$1" = debian11 ] && [ -n "${SECLUDE_CPYTHON:-}" ]; then
+        found=$SECLUDE_CPYTHON
+    else
+        obtain "wheels: $2" "no CPython" sh "$root/packaging/cpython.sh" "$4" || return
+    fi
+    place=$work/in-$1
+    check "wheels: $2: pip installs it" for_root "$place" "$3"
+    cp -a "$found" "$place/python"
+    for user in 0 65534; do
+        check "wheels: $2, user $user" "$python" "$root/packaging/enter.py" "$system" "$place" \
+            $user sh /mnt/run-wheel.sh /mnt/python/bin/python3 /mnt/site "$version"
+    done
+}
+
+# Imports and runs the wheels for aarch64 in a virtual machine, whose processor is emulated.
+emulated() {
+    [ "$arch" != aarch64 ] || return 0
+    name="wheels: aarch64"
+    export VM_ARCH=aarch64
+    obtain "$name" "no emulator" sh "$root/tests/needs-vm.sh" &&
+        obtain "$name" "no guest" bash "$root/tests/vm/guest-root.sh" &&
+        obtain "$name" "no kernel" bash "$root/tests/vm/kernels.sh" 6.1 || return
+    kernel=$found guest=$work/guest
+    mkdir -p "$guest"
+    cp "$root/packaging/guest.sh" "$root/packaging/enter.py" "$guest/"
+    echo "$version" >"$guest/version"
+    check "$name: pip installs it" for_root "$guest/gnu" manylinux2014_aarch64
+    set -- -s "$guest"
+    name="wheels: aarch64, like Alpine"
+    if obtain "$name" "no root" bash "$root/packaging/roots.sh" alpine-aarch64; then
+        echo "$found" >"$guest/root"
+        set -- "$@" -s "$found"
+        if obtain "$name" "no CPython" sh "$root/packaging/cpython.sh" aarch64-linux-musl; then
+            check "$name: pip installs it" for_root "$guest/musl" musllinux_1_2_aarch64
+            cp -a "$found" "$guest/musl/python"
+        fi
+    fi
+    "$root/tests/vm/boot.sh" -t 1500 "$@" "$kernel" root "$guest/guest.sh" >"$work/guest.log" 2>&1
+    cat "$work/guest.log"
+    passed=$((passed + $(grep -c '^ok ' "$work/guest.log")))
+    failed=$((failed + $(grep -c '^FAILED ' "$work/guest.log")))
+    check "wheels: aarch64: the guest has run them" grep -q '^ok ' "$work/guest.log"
+    unset VM_ARCH
 }
 
 for part in "$@"; do

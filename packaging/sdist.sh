@@ -9,7 +9,7 @@ to=$(cd "$1" && pwd)
 python_tools
 cd "$root/python"
 # As a front end such as pip calls it.
-PYTHONPATH=packaging "$tools/bin/python" -c 'import sys, backend; backend.build_sdist(sys.argv[1])' \
-    "$to"
+PYTHONPATH=packaging "$tools/bin/python" -c \
+    'import sys, backend; backend.build_sdist(sys.argv[1])' "$to"
 rm -rf seclude.data
 ls "$to"/seclude-"$version".tar.gz
