@@ -1,6 +1,6 @@
 //! Reaps children and orphans, and kills processes.
 
-use crate::scan::ProcessScan;
+use crate::scan::{Groups, ProcessScan};
 use crate::sys::{self, Errno, RawUsage, Result, SIGKILL, SIGSTOP};
 use crate::wire::plan::namespace;
 use crate::wire::usage::Usage;
@@ -33,8 +33,7 @@ pub fn signal_everything(namespaces: u64, signal: i32) {
     if namespaces & namespace::PID != 0 {
         let _ = sys::kill(-1, signal);
     } else if let Ok(scan) = ProcessScan::shared() {
-        // Groups take a scan of the whole tree, and mostly nothing is left.
-        if signal == SIGKILL && !scan.is_empty() {
+        if signal == SIGKILL {
             kill_groups(&scan, None);
         }
         scan.each(&mut |pid| {
@@ -72,13 +71,27 @@ pub fn kill_tracer(scan: Option<&ProcessScan>, pid: i32) {
     }
 }
 
-/// Kills the process groups of all members. A group dies at once, as does a fork in progress: it
-/// sees the signal and starts over. All processes of a group are in one session, so they belong to
-/// one command.
+/// Kills the process groups of all members, each at the first process that is found in it. A group
+/// dies at once, as does a fork in progress: it sees the signal and starts over. All processes of a
+/// group are in one session, so they belong to one command.
+///
+/// A scan of all processes comes later: while a fork bomb goes on, the scan would not end either.
 fn kill_groups(scan: &ProcessScan, root: Option<u32>) {
-    let _ = scan.each_group(root, &mut |group| {
-        let _ = sys::kill(-(group as i32), SIGKILL);
-    });
+    /// Orphans become children of the warden, where the next walk finds them.
+    const WALKS: u32 = 8;
+    let Ok(mut groups) = Groups::of(scan) else { return };
+    for _ in 0..WALKS {
+        let mut found = false;
+        scan.each_of(root, &mut |pid| {
+            if let Some(group) = groups.new_one(pid) {
+                found = true;
+                let _ = sys::kill(-(group as i32), SIGKILL);
+            }
+        });
+        if !found {
+            break;
+        }
+    }
 }
 
 fn kill_members(scan: &ProcessScan, root: Option<u32>) {
@@ -98,7 +111,7 @@ fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     const ROUNDS: u32 = 64;
     for _ in 0..ROUNDS {
         let mut running = false;
-        scan.each_member(root, &mut |pid, _, is_stopped| {
+        scan.each_member(root, &mut |pid, is_stopped| {
             if !is_stopped {
                 running = true;
                 let _ = sys::kill(pid as i32, SIGSTOP);
@@ -110,7 +123,7 @@ fn stop_and_kill(scan: &ProcessScan, root: Option<u32>) -> Result<()> {
     }
     // The scan lists all of them before the first is killed. Children of a killed process get
     // another parent and could not be found by a later scan.
-    scan.each_member(root, &mut |pid, _, _| {
+    scan.each_member(root, &mut |pid, _| {
         let _ = sys::kill(pid as i32, SIGKILL);
     })
 }

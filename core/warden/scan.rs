@@ -56,6 +56,37 @@ impl Marks {
     }
 }
 
+/// The process groups that a scan has come upon.
+pub struct Groups<'a> {
+    scan: &'a ProcessScan,
+    seen: Marks,
+}
+
+impl Groups<'_> {
+    /// None but the warden's own, which no scan is to find.
+    ///
+    /// # Errors
+    ///
+    /// An error if the warden's own group cannot be read.
+    pub fn of(scan: &ProcessScan) -> Result<Groups<'_>> {
+        let own = scan.stat(sys::process_id().unsigned_abs()).ok_or(Errno::ESRCH)?.group;
+        let mut seen = Marks::new()?;
+        seen.set(own);
+        Ok(Groups { scan, seen })
+    }
+
+    /// The group of the process, the first time that it is found.
+    pub fn new_one(&mut self, pid: u32) -> Option<u32> {
+        let group = self.scan.stat(pid)?.group;
+        // 0 is a group of another process tree, and -1 would stand for every process.
+        if group <= 1 || self.seen.has(group) {
+            return None;
+        }
+        self.seen.set(group);
+        Some(group)
+    }
+}
+
 impl ProcessScan {
     /// Scans this proc. `alone`: every process in it but the warden is inside.
     pub fn new(proc: Fd, alone: bool) -> ProcessScan {
@@ -81,9 +112,22 @@ impl ProcessScan {
     /// Calls `visit` with each process but the warden. Where this walks the tree, children come
     /// before their parent.
     pub fn each(&self, visit: &mut dyn FnMut(u32)) {
+        self.each_while(&mut |pid| {
+            visit(pid);
+            true
+        });
+    }
+
+    /// The same, until `visit` returns `false`.
+    fn each_while(&self, visit: &mut dyn FnMut(u32) -> bool) {
         const WARDEN: u32 = 1;
+        /// A fork bomb may grow faster than a walk through its tree goes.
+        const LONGEST: u64 = 1_000_000_000;
         if !self.alone {
-            return self.each_child(c"thread-self/children", 0, visit);
+            let end = sys::now().saturating_add(LONGEST);
+            let _ = self
+                .each_child(c"thread-self/children", 0, &mut |pid| visit(pid) && sys::now() < end);
+            return;
         }
         let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)
         else {
@@ -93,14 +137,15 @@ impl ProcessScan {
         while let Ok(Some(name)) = entries.next() {
             match core::str::from_utf8(name.to_bytes()).ok().and_then(|name| name.parse().ok()) {
                 Some(WARDEN) | None => {}
-                Some(pid) => visit(pid),
+                Some(pid) if visit(pid) => {}
+                Some(_) => return,
             }
         }
     }
 
-    /// Calls `visit` with each process of the command with the first process `root`, its process
-    /// group, and whether it is stopped or dead. [`ProcessScan::belongs`] says which processes those
-    /// are. `None` visits all descendants of the warden.
+    /// Calls `visit` with each process of the command with the first process `root`, and whether it
+    /// is stopped or dead. [`ProcessScan::belongs`] says which processes those are. `None` visits
+    /// all descendants of the warden.
     ///
     /// This lists all processes at once, because a chain of forks can grow faster than a scan
     /// follows it.
@@ -108,11 +153,7 @@ impl ProcessScan {
     /// # Errors
     ///
     /// An error means that the list could not be read. `visit` is not called then.
-    pub fn each_member(
-        &self,
-        root: Option<u32>,
-        visit: &mut dyn FnMut(u32, u32, bool),
-    ) -> Result<()> {
+    pub fn each_member(&self, root: Option<u32>, visit: &mut dyn FnMut(u32, bool)) -> Result<()> {
         let listed = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)?;
         let mut marks = Marks::new()?;
         let (mut entries, mut all) = (Entries::new(listed), Table::new());
@@ -148,43 +189,32 @@ impl ProcessScan {
             } else {
                 stat.state
             };
-            visit(*pid, stat.group, matches!(state, b'T' | b't' | b'Z' | b'X'));
+            visit(*pid, matches!(state, b'T' | b't' | b'Z' | b'X'));
         }
         Ok(())
-    }
-
-    /// Calls `visit` once with each process group of these processes, but never with the warden's.
-    ///
-    /// # Errors
-    ///
-    /// As for [`ProcessScan::each_member`], and if the warden's own group is not known.
-    pub fn each_group(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) -> Result<()> {
-        let own = self.stat(sys::process_id().unsigned_abs()).ok_or(Errno::ESRCH)?.group;
-        let mut visited = Marks::new()?;
-        visited.set(own);
-        self.each_member(root, &mut |_, group, _| {
-            // 0 is a group of another process tree, and 1 would stand for every process.
-            if group > 1 && !visited.has(group) {
-                visited.set(group);
-                visit(group);
-            }
-        })
     }
 
     /// Calls `visit` with each process of the command with the first process `root`: this process,
     /// the others in its session, and its descendants. `None` visits every process.
     pub fn each_of(&self, root: Option<u32>, visit: &mut dyn FnMut(u32)) {
-        self.each(&mut |pid| {
-            if root.is_none_or(|root| self.belongs(pid, root)) {
-                visit(pid);
-            }
+        self.each_of_while(root, &mut |pid| {
+            visit(pid);
+            true
         });
+    }
+
+    /// The same, until `visit` returns `false`.
+    pub fn each_of_while(&self, root: Option<u32>, visit: &mut dyn FnMut(u32) -> bool) {
+        self.each_while(&mut |pid| root.is_some_and(|root| !self.belongs(pid, root)) || visit(pid));
     }
 
     /// Whether no process but the warden is inside.
     pub fn is_empty(&self) -> bool {
         let mut empty = true;
-        self.each(&mut |_| empty = false);
+        self.each_while(&mut |_| {
+            empty = false;
+            false
+        });
         empty
     }
 
@@ -246,10 +276,11 @@ impl ProcessScan {
         None
     }
 
-    fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32)) {
+    /// Returns whether to go on.
+    fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32) -> bool) -> bool {
         // Deeper processes become children of the warden as their parents die, one level each time.
         const DEPTH_MAX: u32 = 16;
-        let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return };
+        let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return true };
         let mut buffer = [0u8; 512];
         let mut pid = 0u32;
         while let Ok(length @ 1..) = sys::read(&file, &mut buffer) {
@@ -261,13 +292,18 @@ impl ProcessScan {
                         let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
                         let _ =
                             path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
-                        self.each_child(path.as_c_str(), depth + 1, visit);
+                        if !self.each_child(path.as_c_str(), depth + 1, visit) {
+                            return false;
+                        }
                     }
-                    visit(pid);
+                    if !visit(pid) {
+                        return false;
+                    }
                     pid = 0;
                 }
             }
         }
+        true
     }
 
     /// Reads a file that shows a process's memory. One of a main thread that has ended shows none:

@@ -140,7 +140,7 @@ impl Watch {
         let used = self.meter.as_ref().map_or(seen.cpu_ns, Meter::used);
         if let (1.., Some(scan)) = (memory, scan) {
             let has = if seen.memory > memory {
-                proportional_memory(scan, self.root)
+                proportional_memory(scan, self.root, memory)
             } else {
                 seen.memory
             };
@@ -178,7 +178,7 @@ impl Watch {
 
     /// Whether all processes together exceed the memory limit.
     pub fn exceeds_memory(&self, scan: &ProcessScan) -> bool {
-        proportional_memory(scan, None) > self.limits.memory
+        proportional_memory(scan, None, self.limits.memory) > self.limits.memory
     }
 
     fn sample(&mut self, scan: &ProcessScan) -> Sample {
@@ -187,7 +187,8 @@ impl Watch {
         let reaped = if self.root.is_none() { reaped_cpu_time() } else { 0 };
         let mut sample = Sample { cpu_ns: reaped, ..Sample::default() };
         let times = self.limits.cpu_ns > 0 && self.meter.is_none();
-        scan.each_of(self.root, &mut |pid| {
+        let processes = self.limits.processes;
+        scan.each_of_while(self.root, &mut |pid| {
             let mut buffer = [0u8; 4096];
             if times {
                 let reaped = scan.read(pid, b"/stat", &mut buffer).map_or(0, children_cpu_time);
@@ -199,6 +200,9 @@ impl Watch {
                 sample.peaks += field(status, b"VmHWM:") * 1024;
                 sample.processes += field(status, b"Threads:").max(1);
             }
+            // What is above the limit on processes is killed, so there is no need to know by how
+            // much. A fork bomb may grow faster than the walk goes.
+            processes == 0 || sample.processes <= processes
         });
         self.memory_peak = self.memory_peak.max(sample.peaks);
         self.processes_peak = self.processes_peak.max(sample.processes);
@@ -258,7 +262,7 @@ impl Watch {
 /// processes.
 pub fn share(how: u32, scan: &ProcessScan, root: u32) -> u64 {
     if how == end::MEMORY {
-        return proportional_memory(scan, Some(root));
+        return proportional_memory(scan, Some(root), u64::MAX);
     }
     let mut number = 0;
     scan.each_of(Some(root), &mut |_| number += 1);
@@ -276,10 +280,14 @@ pub fn largest_process(scan: &ProcessScan, included: &dyn Fn(u32) -> bool) -> Op
     largest_process
 }
 
-/// The memory of all processes, each shared page counted once.
-fn proportional_memory(scan: &ProcessScan, root: Option<u32>) -> u64 {
-    let mut sum = 0;
-    scan.each_of(root, &mut |pid| sum += memory_of(scan, pid));
+/// The memory of all processes, each shared page counted once. What is above `enough` may be left
+/// out.
+fn proportional_memory(scan: &ProcessScan, root: Option<u32>, enough: u64) -> u64 {
+    let mut sum = 0u64;
+    scan.each_of_while(root, &mut |pid| {
+        sum = sum.saturating_add(memory_of(scan, pid));
+        sum <= enough
+    });
     sum
 }
 
@@ -319,15 +327,18 @@ impl Meter {
 
 impl Gauge {
     /// Reads the gauge if it is time to. Returns the memory, if the file shows it, and nanoseconds
-    /// until the next reading. Readings take at most a fiftieth of the time.
+    /// until the next reading. Readings take at most a fiftieth of a processor's time.
     fn check(&mut self, now: u64) -> (Option<u64>, u64) {
         if self.next > now {
             return (None, self.next - now);
         }
         let mut buffer = [0u8; 4096];
+        let before = own_cpu_time();
         let length = sys::read_at(&self.file, 0, &mut buffer).unwrap_or(0);
         let text = &buffer[..length];
-        let pause = INTERVAL.max(sys::now().saturating_sub(now).saturating_mul(50));
+        // Not the time of day: then one reading that others interrupt would put off the next.
+        let spent = own_cpu_time().saturating_sub(before);
+        let pause = INTERVAL.max(spent.saturating_mul(50));
         self.next = now.saturating_add(pause);
         (self.names.iter().map(|name| find(text, name)).sum(), pause)
     }

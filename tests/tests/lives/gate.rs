@@ -50,9 +50,9 @@ fn one_command_of_a_cell_is_held_and_the_others_go_on() {
         let beside = cell.command("sh").args(["-c", beside]).spawn().expect("it starts");
         let mark = mark();
         let mut bomb = cell.command(PLACE);
-        bomb.args(["sessions", "1", "/tmp", &mark]).pids(200).wall_time(SHORT);
+        bomb.args(["sessions", "1", "/tmp", &mark]).pids(200);
         let ended = bomb.status().expect("it starts").ended;
-        assert_eq!((ended, survivors(&mark, GRACE)), (Ended::WallTime, vec![]));
+        assert_eq!((ended, survivors(&mark, GRACE)), (Ended::ProcessLimit, vec![]));
         let last = cell.command("touch").arg("/tmp/end").status().expect("it starts");
         assert!(last.success(), "{last}");
         assert_eq!(beside.wait_with_output().expect("it ends").outcome.ended, Ended::Exited(0));
