@@ -183,7 +183,8 @@ impl ProcessScan {
             }
         }
         for (pid, stat) in all.iter().filter(|(pid, _)| *pid != own && marks.has(*pid)) {
-            // No thread of a process in which one is stopped forks. If no thread can be read, one may.
+            // No thread of a process in which one is stopped forks. If no thread can be read, one
+            // may.
             let state = if stat.is_headless() {
                 self.living_thread(*pid).map_or(b'R', |(_, state)| state)
             } else {

@@ -25,6 +25,7 @@ pub struct WardenState<'a> {
     /// The `freezer.state` file of a frozen cgroup v1, by which the warden thaws what it has
     /// killed.
     pub thaw: Option<Fd>,
+    /// The gates of commands, also of those that have left processes behind.
     pub gates: Table<Gate>,
     /// The usage of a whole cell, where no kernel mechanism enforces its limits.
     watch: Option<Watch>,
@@ -147,7 +148,8 @@ impl<'a> WardenState<'a> {
         self.thaw();
     }
 
-    /// Counts the processes of the cell and of each command, before those that have ended are reaped.
+    /// Counts the processes of the cell and of each command, before those that have ended are
+    /// reaped.
     pub fn count_unreaped(&mut self, commands: &mut [Running]) {
         let scan = self.setup.scan.as_ref();
         if let Some(watch) = &mut self.watch {

@@ -136,7 +136,8 @@ pub mod protection {
     /// The command runs as another user than the caller. Only the caller knows this, so the warden
     /// never reports it.
     pub const OTHER_USER: u64 = 1 << 21;
-    /// The kernel kills a process group at once, and no process can make one while the warden kills.
+    /// The kernel kills a process group at once, and no process can make one while the warden
+    /// kills.
     pub const KILL_BY_GROUP: u64 = 1 << 23;
 }
 
