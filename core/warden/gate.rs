@@ -17,7 +17,7 @@ use crate::sys::{self, Fd, Polled};
 /// still ask there.
 pub struct Gate {
     listener: Fd,
-    /// The first process of the command.
+    /// The first process of the command, until that has ended.
     root: u32,
     /// The command is killed, so nothing is answered any more.
     closed: bool,
@@ -47,6 +47,13 @@ impl Gate {
 }
 
 impl WardenState<'_> {
+    /// Parts the gate from a command that has ended, because another may get its process id.
+    pub fn part_gate(&mut self, command: &Running) {
+        for gate in self.gates.iter_mut().filter(|gate| gate.root == command.root()) {
+            (gate.root, gate.closed) = (0, gate.closed || command.is_doomed());
+        }
+    }
+
     /// Answers what has been asked. `ready` is the result of polling the gates.
     pub fn answer_gates(&mut self, ready: &[Polled], commands: &[Running]) {
         // From the end, because the last gate takes the place of one that is removed.

@@ -141,6 +141,7 @@ fn serve_loop(
             if command.last {
                 return Ok(Next::End);
             }
+            state.part_gate(command);
             commands.take(next);
         }
     }
