@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROTECTIONS 31
 
 static FILE *result;
 
@@ -145,7 +144,7 @@ static void tell_outcome(const seclude_outcome *outcome)
     tell_number("returncode", outcome->returncode);
     tell_text("message", outcome->text);
     text[0] = 0;
-    for (int bit = 0; bit < PROTECTIONS; bit++) {
+    for (int bit = 0; bit < 64; bit++) {
         if (outcome->enforced >> bit & 1) {
             strcat(text, text[0] ? " " : "");
             strcat(text, seclude_protection_name(UINT64_C(1) << bit));
