@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static FILE *result;
 
 static void tell(const char *key, const char *value, size_t length)
