@@ -3,7 +3,7 @@
 
 use super::Order;
 use crate::control::Buffer;
-use crate::sys::{self, Errno, ErrorPage, Result};
+use crate::sys::{self, Errno, ErrorPage, Fd, Result};
 use crate::text::Path;
 use crate::wire::codec::Wire;
 use crate::wire::message::{REPORT_MAX, Report, stage};
@@ -62,6 +62,8 @@ fn prepare(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFa
     if let Some(terminal) = kept.terminal {
         sys::control_session(terminal).map_err(ExecFailure::at(stage::TERMINAL))?;
     }
+    // Before the limits, which may leave no number for the listener.
+    load_gate(order, kept.socket)?;
     for limit in order.rlimits.iter() {
         sys::set_limit(limit.resource, limit.soft, limit.hard).map_err(|errno| ExecFailure {
             detail: limit.resource,
@@ -166,27 +168,48 @@ fn search(order: &Order, program: &mut Path) -> core::result::Result<(), ExecFai
     }
 }
 
-/// Loads the filters. Sends the listener of the first one to the warden at once.
+/// Loads the gate, if there is one, and sends its listener to the warden.
+fn load_gate(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
+    let (true, Some(gate), Some(socket)) = (order.has_gate, order.filters.iter().next(), socket)
+    else {
+        return Ok(());
+    };
+    match sys::load_filter_with_listener(gate, order.bypass) {
+        Ok(listener) => send_listener(order, socket, listener),
+        // The caller itself is behind a filter with a listener, and the kernel allows one. The
+        // command then starts without a gate.
+        Err(Errno::EBUSY) => Ok(()),
+        Err(errno) => Err(ExecFailure::at(stage::FILTER)(errno)),
+    }
+}
+
+/// Loads the filters but the gate. Sends the listener of the first one to the warden at once.
 fn load_filters(order: &Order, socket: Option<i32>) -> core::result::Result<(), ExecFailure> {
-    for (index, program) in order.filters.iter().enumerate() {
+    let gates = usize::from(order.has_gate);
+    for (index, program) in order.filters.iter().enumerate().skip(gates) {
         let number =
             |errno| ExecFailure { detail: index as u32, ..ExecFailure::at(stage::FILTER)(errno) };
         match socket {
             Some(socket) if index == 0 => {
-                let received = match sys::load_filter_with_listener(program, order.bypass) {
-                    // The caller itself is behind a filter with a listener, and the kernel allows
-                    // one. The command then starts without a gate.
-                    Err(Errno::EBUSY) if order.has_gate => continue,
-                    loaded => loaded.map_err(number)?,
-                };
-                sys::send(socket, b"L", &[&received], order.bypass)
-                    .map_err(ExecFailure::at(stage::LISTENER))?;
-                // close(2) may be forbidden by the filter. The `execve(2)` closes it.
-                let _ = received.into_number();
+                let listener =
+                    sys::load_filter_with_listener(program, order.bypass).map_err(number)?;
+                send_listener(order, socket, listener)?;
             }
             _ => sys::load_filter(program, order.bypass).map_err(number)?,
         }
     }
+    Ok(())
+}
+
+fn send_listener(
+    order: &Order,
+    socket: i32,
+    listener: Fd,
+) -> core::result::Result<(), ExecFailure> {
+    sys::send(socket, b"L", &[&listener], order.bypass)
+        .map_err(ExecFailure::at(stage::LISTENER))?;
+    // close(2) may be forbidden by the filter. The `execve(2)` closes it.
+    let _ = listener.into_number();
     Ok(())
 }
 
