@@ -3,8 +3,8 @@
 //! In a process tree that is not the sandbox's own, and without `cgroup.kill`, the warden must find
 //! the processes to kill them, and a chain of forks can be faster. But the kernel kills a process
 //! group at once, and a new process is in the group of its parent. So there a filter stops a
-//! process at each `setsid(2)` and `setpgid(2)` until the warden has answered. The warden lets it go
-//! on, and stops answering when it kills: then no group is made that it has not found.
+//! process at each `setsid(2)` and `setpgid(2)` until the warden has answered. The warden lets it
+//! go on, and stops answering when it kills: then no group is made that it has not found.
 //!
 //! The forks themselves do not ask. A signal can interrupt the question, and programs do not expect
 //! EINTR of `fork(2)`.
