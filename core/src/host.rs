@@ -9,6 +9,7 @@ pub mod image;
 pub mod launch;
 pub mod listener;
 pub mod namespace;
+pub mod network;
 pub mod socket;
 #[cfg(feature = "stage-clock")]
 pub mod stage_clock;

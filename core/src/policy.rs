@@ -67,6 +67,10 @@ pub struct Policy {
     pub joined: BTreeSet<Namespace>,
     pub share: BTreeSet<Namespace>,
     pub unshare: BTreeSet<Namespace>,
+    /// The name of the private network that the sandbox is a member of.
+    pub network: Option<String>,
+    /// The address in that network. With `None`, the network chooses one.
+    pub address: Option<String>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     pub clock_offsets: BTreeMap<Clock, i64>,
@@ -124,6 +128,8 @@ impl Default for Policy {
             joined: BTreeSet::new(),
             share: BTreeSet::new(),
             unshare: BTreeSet::new(),
+            network: None,
+            address: None,
             hostname: None,
             domainname: None,
             clock_offsets: BTreeMap::new(),
@@ -159,9 +165,9 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether the sandbox has its own namespace of this kind.
+    /// Whether the sandbox makes its own namespace of this kind.
     pub fn private(&self, kind: Namespace) -> bool {
-        if self.joined.contains(&kind) {
+        if self.joined.contains(&kind) || kind == Namespace::Net && self.network.is_some() {
             return false;
         }
         match kind {
@@ -174,6 +180,12 @@ impl Policy {
             | Namespace::Uts
             | Namespace::Cgroup => !self.share.contains(&kind),
         }
+    }
+
+    /// Whether the sandbox has its network to itself, made by it or by a private network that it is
+    /// a member of.
+    pub fn has_own_network(&self) -> bool {
+        self.private(Namespace::Net) || self.network.is_some()
     }
 
     /// Whether the sandbox has its own pseudo-terminals.
@@ -213,7 +225,8 @@ impl Policy {
         let filter = self.seccomp.clone().unwrap_or_else(|| default.into());
         // NETLINK_ROUTE reveals the network's devices and addresses. That is harmless only if the
         // network is the sandbox's own.
-        let filter = if self.private(Namespace::Net) { filter.with_routes() } else { filter };
+        let own = self.has_own_network();
+        let filter = if own { filter.with_routes() } else { filter };
         match self.confined {
             Some(held) => seccomp::restrict(filter, held),
             None => filter,

@@ -16,6 +16,7 @@ pub mod ending;
 pub mod failure;
 pub mod ground;
 pub mod interaction;
+pub mod network;
 pub mod sandbox;
 pub mod start;
 pub mod streams;

@@ -38,7 +38,7 @@ pub fn join_and_fork() {
 fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
     let mut incoming = RequestBuffer::new();
     Control::new().await_message(&mut incoming)?;
-    let Request::Join { joined, namespaces } = incoming.request()? else {
+    let Request::Join { joined, namespaces, member } = incoming.request()? else {
         return Err(Errno::EPROTO.into());
     };
     if joined.len() != incoming.descriptors().len() {
@@ -47,7 +47,7 @@ fn begin() -> Result<Option<(i32, Fd)>, JoinFailure> {
     // Without this file, the kernel cannot reserve process ids, and the cell has reserved none.
     let reserves = sys::open(sys::CWD, c"/proc/sys/kernel/ns_last_pid", sys::open::READ, 0).is_ok();
     let enters = joined.iter().any(|kind| kind == namespace::PID) && reserves;
-    enter_namespaces(joined, incoming.descriptors())?;
+    enter_namespaces(joined, incoming.descriptors(), member)?;
     if joined.iter().any(|kind| kind == namespace::NET) {
         // An open socket shows in the counters of the network namespace. If the namespace belongs
         // to a template, the template does not take it for unused as long as this process lives.
@@ -87,7 +87,11 @@ fn fork_with_reserved_pid() -> Result<Option<(i32, Fd)>, JoinFailure> {
 /// Enters each namespace as soon as the kernel permits: with the rights of the caller before
 /// entering the user namespace, or with the rights that the user namespace gives afterwards
 /// (setns(2)).
-fn enter_namespaces(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), JoinFailure> {
+fn enter_namespaces(
+    kinds: List<'_, u64>,
+    descriptors: &[i32],
+    member: bool,
+) -> Result<(), JoinFailure> {
     let each = || kinds.iter().zip(descriptors.iter().copied());
     let mut entered = 0;
     let mut enter_others = || {
@@ -105,7 +109,15 @@ fn enter_namespaces(kinds: List<'_, u64>, descriptors: &[i32]) -> Result<(), Joi
         entered |= namespace::USER;
     }
     for (kind, descriptor) in each().filter(|(kind, _)| entered & kind == 0) {
-        sys::join_namespace(descriptor, kind).map_err(|errno| JoinFailure(errno, kind))?;
+        let joined = sys::join_namespace(descriptor, kind).or_else(|errno| {
+            if !member || kind != namespace::NET {
+                return Err(errno);
+            }
+            let owner = sys::owner_namespace(descriptor)?;
+            sys::join_namespace(owner.number(), namespace::USER)?;
+            sys::join_namespace(descriptor, kind)
+        });
+        joined.map_err(|errno| JoinFailure(errno, kind))?;
     }
     Ok(())
 }

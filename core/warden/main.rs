@@ -84,7 +84,7 @@ mod watch;
 #[path = "../../warden/unit/mod.rs"]
 mod unit;
 
-use control::{Control, RequestBuffer};
+use control::{CommandSocket, Control, RequestBuffer};
 use run::Next;
 use sys::{Errno, Result};
 use wire::message::{Report, Request};
@@ -160,7 +160,7 @@ fn set_up(
         return Err(Errno::EPROTO);
     };
     control.watch_caller(incoming.take_descriptor(0)?);
-    let finished = match setup::apply(control, incoming) {
+    let mut finished = match setup::apply(control, incoming) {
         Ok(finished) => finished,
         Err(refusal) => {
             let setup::Refusal { step, errno, path, reason, call } = &refusal;
@@ -177,10 +177,10 @@ fn set_up(
     #[cfg(stage_clock)]
     stages::mark(stages::READY);
     if report_ready {
-        control.report(&Report::Ready {
-            protections: finished.protections,
-            landlock: finished.landlock,
-        })?;
+        let report =
+            Report::Ready { protections: finished.protections, landlock: finished.landlock };
+        let file = finished.callers_file.take();
+        CommandSocket::control().report(&report, file.as_ref().as_slice())?;
     }
     Ok(Some((finished, namespaces)))
 }

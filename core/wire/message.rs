@@ -236,8 +236,9 @@ wire_data! {
         ///
         /// It enters the namespaces of the kinds `joined`, one descriptor for each beside the
         /// request. It makes new `namespaces` of the other kinds, and continues as a new process in
-        /// all of them.
-        11 Join { joined: List<'a, u64>, namespaces: u64, }
+        /// all of them. `member`: a network namespace may belong to a private network, whose user
+        /// namespace it then enters first, and makes the sandbox's own below that one.
+        11 Join { joined: List<'a, u64>, namespaces: u64, member: bool, }
         /// Asks a template to report on the network namespaces that it keeps.
         12 Networks {}
     }
@@ -341,7 +342,8 @@ wire_data! {
         /// If there is no new warden, `errno` says why. `kind` is then the kind of namespace that
         /// could not be entered, or 0 if making the new process or its namespaces failed.
         5 Born { pid: i32, errno: i32, kind: u64, }
-        /// Set-up is done, and the warden waits for commands.
+        /// Set-up is done, and the warden waits for commands. Beside it: the file that the caller
+        /// writes to, if the plan has one (`Step::BoundFile`).
         6 Ready { protections: u64, landlock: u32, }
         /// The copy of a template could not enter a cgroup. `entry` is the index of the cgroup
         /// entry descriptor.

@@ -203,8 +203,9 @@ wire_data! {
         /// Makes a file. In a tree of the caller, it is mounted over the existing file; if there is
         /// none, an `optional` file is skipped.
         16 File { at: &'a CStr, mode: u32, data: &'a [u8], optional: bool, }
-        /// Mounts a new file. The mount point is an existing file, or is made.
-        38 BoundFile { at: &'a CStr, mode: u32, data: &'a [u8], attributes: u64, }
+        /// Mounts a new file. The mount point is an existing file, or is made. With `callers`,
+        /// `Report::Ready` brings the caller a descriptor that can write to the file.
+        38 BoundFile { at: &'a CStr, mode: u32, data: &'a [u8], attributes: u64, callers: bool, }
         /// Makes the mount at `at` read-only, without those below it.
         39 Remount { at: &'a CStr, }
         /// Changes the mode of an existing file.

@@ -9,10 +9,12 @@ use crate::run::alive::{Alive, Freezer, Purpose};
 use crate::run::command::Command;
 use crate::run::current_usage;
 use crate::run::ground::{Ground, Keeper, Place};
+use crate::run::network::Network;
 use crate::run::sandbox::Sandbox;
 use crate::run::transfer::{Copied, Transfer};
 use crate::wire::message::{Request, end};
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -181,10 +183,45 @@ impl Cell {
         self.alive()?.ask(None, &Request::Kill { how: end::KILLED }, &[])
     }
 
+    /// The addresses in the private networks that the cell is a member of, those of its policy's
+    /// network first.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>> {
+        Ok(self.alive()?.addresses())
+    }
+
+    /// Makes the running cell a member of a private network, by a further Ethernet device. Returns
+    /// its addresses there. The other members find it by its host name, if its policy sets one. It
+    /// finds them by their addresses: its own `/etc/hosts` lists only the network of its policy.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the cell has been closed or has no
+    /// network of its own, if the subnets overlap with those of a network that it is a member of,
+    /// if a member has its host name, or if no address is left. Otherwise as
+    /// [`Network::new`].
+    pub fn connect(&self, network: &Network) -> Result<Vec<IpAddr>> {
+        self.alive()?.connect(network)
+    }
+
+    /// Takes the running cell out of a private network. Its connections there stop.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the cell has been closed or is no
+    /// member of the network. An error if the kernel cannot remove the link.
+    pub fn disconnect(&self, network: &Network) -> Result<()> {
+        self.alive()?.disconnect(network)
+    }
+
     /// Returns the cell to its state after set-up. It has no processes, empty scratch file systems,
     /// and zero cgroup counters. Network, System V objects, message queues, keys and clocks are
     /// new. The caller's files that are bound writable stay as they are. Running commands end as
-    /// [`Ended::Killed`](crate::Ended::Killed).
+    /// [`Ended::Killed`](crate::Ended::Killed). The cell is a member of its policy's network again,
+    /// and of no other.
     ///
     /// The first reset creates a [template](Sandbox::prepare) if the policy allows one. Later
     /// resets then cost a fraction of a new cell.
@@ -196,6 +233,8 @@ impl Cell {
         self.0.sandbox.prepare()?;
         let mut state = self.state();
         let old = state.alive.clone().ok_or_else(closed)?;
+        // The new sandbox has the same host name.
+        old.leave_networks();
         let alive = Alive::start(&self.0.sandbox, Purpose::Cell)?;
         state.enforced = alive.ready()?;
         state.limits = self.0.sandbox.policy().limits.clone();

@@ -173,6 +173,13 @@ impl Joined {
                 policy.unshare.remove(&kind);
             }
         }
+        if let Some(name) = &policy.network {
+            return Err(Error::invalid(
+                format!("network {name}"),
+                "a command in existing namespaces is no member of another network",
+            )
+            .hint("leave out the network, or join only the network's member"));
+        }
         let sandbox = Sandbox::from_policy(policy);
         sandbox.check()?;
         Ok(Joined::new(sandbox, Existing { namespaces, cell: None }))

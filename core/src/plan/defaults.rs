@@ -63,7 +63,8 @@ pub fn etc(policy: &Policy) -> BTreeMap<PathBuf, Vec<String>> {
 /// line is the canonical one.
 pub fn hosts(policy: &Policy) -> String {
     let names = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-    if !policy.private(Namespace::Uts) {
+    // A member of a network stands in the list of members by its address there.
+    if !policy.private(Namespace::Uts) || policy.network.is_some() && policy.hostname.is_some() {
         return names.into();
     }
     let host = policy.hostname.as_deref().unwrap_or(profile::HOST_NAME);

@@ -257,7 +257,7 @@ impl Builder {
                 let read_only = if *writable { 0 } else { attribute::READ_ONLY };
                 let attributes = read_only | attribute::NO_SUID | attribute::NO_DEV;
                 self.push_at(
-                    Step::BoundFile { at, mode: *mode, data, attributes },
+                    Step::BoundFile { at, mode: *mode, data, attributes, callers: false },
                     format!("mount the file {shown}"),
                     place,
                 );
@@ -288,6 +288,18 @@ impl Builder {
         // With a shared network, the host's own /etc/hosts is bound.
         let hosts =
             policy.private(Namespace::Net).then(|| (c"/etc/hosts", defaults::hosts(policy)));
+        if policy.network.is_some() && !given(c"/etc/hosts") {
+            // The caller keeps the members of the network in it.
+            let hosts = defaults::hosts(policy);
+            let step = Step::BoundFile {
+                at: c"/etc/hosts",
+                mode: 0o644,
+                data: hosts.as_bytes(),
+                attributes: attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV,
+                callers: true,
+            };
+            self.push_at(step, "mount the file /etc/hosts", Path::new("/etc/hosts"));
+        }
         for (at, text) in
             [(c"/etc/passwd", passwd), (c"/etc/group", group)].into_iter().chain(hosts)
         {

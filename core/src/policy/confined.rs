@@ -92,7 +92,9 @@ impl Policy {
     /// Whether the policy allows to run without namespaces. Namespaces that the caller names cannot
     /// be left out.
     pub fn may_be_confined(&self) -> bool {
-        self.dispensable.contains(&Isolation::Namespaces) && self.joined.is_empty()
+        self.dispensable.contains(&Isolation::Namespaces)
+            && self.joined.is_empty()
+            && self.network.is_none()
     }
 
     /// The policy as a sandbox without namespaces can apply it. `denial` says why there are none,

@@ -31,7 +31,15 @@ macro_rules! for_each_key {
             /// The kinds of namespace that the sandbox has of its own. Only needed for `time`,
             /// which is shared by default.
             own unshare at unshare,
-            /// The host name, 1 to 64 bytes. Default: `sandbox`.
+            /// The name of the private network that the sandbox is a member of (docs/networks.md).
+            /// A policy as text only names it, and the program gives it. Default: none. The sandbox
+            /// then has a network with nothing but a loopback device.
+            own network at network,
+            /// The address in the network, IPv4 or IPv6. The address in the other subnet has the
+            /// same number. By default the network chooses one that no member has.
+            text address at address,
+            /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each
+            /// other by it, if it is set.
             text hostname at hostname,
             /// The NIS domain name, 1 to 64 bytes. Default: the caller's.
             text domainname at domainname,

@@ -290,6 +290,8 @@ mod tests {
             };
             written.insert((*name).into(), value);
         }
+        // A builder takes a network itself, not its name.
+        written.insert("network".into(), json!("lab"));
         let text = Value::Object(written.clone()).to_string();
         let sandbox = Sandbox::from_json(&text).unwrap();
         let again: Map<String, Value> = serde_json::from_str(&sandbox.to_json().unwrap()).unwrap();

@@ -4,6 +4,7 @@
 mod files;
 mod freeze;
 mod gate;
+mod networks;
 mod occupancy;
 
 pub use freeze::Freezer;
@@ -22,11 +23,12 @@ use crate::policy::seccomp::Filters;
 use crate::policy::{Limit, Limits, Namespace};
 use crate::run::failure;
 use crate::run::ground::Existing;
+use crate::run::network::Membership;
 use crate::run::sandbox::Sandbox;
 use crate::run::template;
 use crate::run::warden::Warden;
 use crate::wire::message::{self, Report, Request};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,6 +44,16 @@ pub enum Purpose {
     Cell,
 }
 
+/// What the warden reports when the set-up is complete.
+pub struct Ready {
+    /// The active protections.
+    pub protections: u64,
+    /// Landlock's ABI version.
+    pub landlock: u32,
+    /// The file inside that the caller is to write to.
+    callers_file: Option<OwnedFd>,
+}
+
 /// A sandbox with a launched warden.
 pub struct Alive {
     pub sandbox: Sandbox,
@@ -49,6 +61,9 @@ pub struct Alive {
     // empty and can be removed.
     pub warden: Warden,
     enforcement: Mutex<Enforcement>,
+    /// Its places in private networks, that of its policy first. Declared after the warden, so that
+    /// it leaves them when it has ended.
+    memberships: Mutex<Vec<Membership>>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
     /// The user and group of its commands on the host, if they differ from the caller's.
@@ -91,8 +106,13 @@ impl Alive {
         let policy = sandbox.policy();
         policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
+        let membership = sandbox
+            .given_network()?
+            .map(|network| network.join(policy.hostname.as_deref(), policy.address.as_deref()))
+            .transpose()?;
+        let joined = networks::to_enter(existing, membership.as_ref())?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
-        let mut template = if existing.is_some() { None } else { template::of(sandbox)? };
+        let mut template = if joined.is_some() { None } else { template::of(sandbox)? };
         let mut without_scope = None;
         // How many times to take another template when one is lost during the copy. A template may
         // be killed just then, but more losses in a row are no coincidence.
@@ -128,13 +148,9 @@ impl Alive {
                 Some(template) => {
                     Warden::copy(template, sandbox, &plan, &mut enforcement, report_ready)
                 }
-                None => Warden::start(
-                    sandbox,
-                    &plan,
-                    &mut enforcement,
-                    report_ready,
-                    existing.map(|existing| &*existing.namespaces),
-                ),
+                None => {
+                    Warden::start(sandbox, &plan, &mut enforcement, report_ready, joined.as_deref())
+                }
             };
             match started {
                 Ok(warden) => {
@@ -142,6 +158,7 @@ impl Alive {
                     return Ok(Alive {
                         sandbox: sandbox.clone(),
                         warden,
+                        memberships: Mutex::new(membership.into_iter().collect()),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
                         plan,
@@ -184,7 +201,11 @@ impl Alive {
 
     /// Waits until the sandbox is set up. To be called once, and not for [`Purpose::Run`].
     pub fn ready(&self) -> Result<Enforced> {
-        match Alive::await_ready(&self.warden, &self.plan) {
+        let ready = Alive::await_ready(&self.warden, &self.plan);
+        let met = ready.and_then(|Ready { protections, landlock, callers_file }| {
+            self.meet_members(callers_file).map(|()| (protections, landlock))
+        });
+        match met {
             Ok((protections, landlock)) => {
                 if self.purpose == Purpose::Cell {
                     self.hold_together(&self.sandbox.policy().limits)?;
@@ -208,12 +229,13 @@ impl Alive {
         error
     }
 
-    /// Waits for the report that the set-up is complete. Returns the active protections and
-    /// Landlock's ABI version.
-    pub fn await_ready(warden: &Warden, plan: &Plan) -> Result<(u64, u32)> {
+    /// Waits for the report that the set-up is complete.
+    pub fn await_ready(warden: &Warden, plan: &Plan) -> Result<Ready> {
         let received = warden.await_report(None, "set up the sandbox")?;
         match received.report()? {
-            Report::Ready { protections, landlock } => Ok((protections, landlock)),
+            Report::Ready { protections, landlock } => {
+                Ok(Ready { protections, landlock, callers_file: received.descriptor })
+            }
             report => Err(failure::of_refusal(&report, plan)),
         }
     }
@@ -230,8 +252,9 @@ impl Alive {
         let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
         let protections =
             protections | enforcement.protections(policy) | idmap::protections(self.owner);
+        let network = if policy.network.is_some() { Namespace::Net.flag() } else { 0 };
         Enforced::new(
-            policy.flags(),
+            policy.flags() | network,
             protections,
             landlock,
             enforcement.mechanisms(within, wall_time),

@@ -24,6 +24,7 @@ use crate::run::streams::Streams;
 use crate::run::tenancy::Tenancy;
 use crate::run::watchdog::{self, Watchdog};
 use crate::wire::message::{Request, end};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
@@ -116,7 +117,7 @@ impl Child {
         let Some(mut prepared) = Prepared::new(command, stdin, others, Vec::new(), place)? else {
             return Ok(None);
         };
-        prepared.hold_files()?;
+        prepared.complete()?;
         prepared.run()?;
         prepared.started().map(Some)
     }
@@ -148,6 +149,12 @@ impl Child {
             listener: started.listener,
             outcome: None,
         }
+    }
+
+    /// The addresses in the private network that the command is a member of, IPv4 first. Empty
+    /// without a network.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.alive.addresses()
     }
 
     /// Returns the command's process id in the caller's pid namespace, or 0 if the caller's `/proc`

@@ -82,8 +82,9 @@ impl Ground {
             Ground::Joined(existing) => Some(&**existing),
             Ground::Own => None,
         };
-        // The files can be held only once the sandbox is set up.
-        let purpose = if command.collect.is_wanted() { Purpose::Wait } else { Purpose::Run };
+        // The files can be held, and the names of a network shown, only once the sandbox is set up.
+        let waits = command.collect.is_wanted() || command.sandbox.policy().network.is_some();
+        let purpose = if waits { Purpose::Wait } else { Purpose::Run };
         let alive = Alive::start_in(&command.sandbox, purpose, joined)?;
         Ok(Some(Place { alive: Arc::new(alive), lease: None }))
     }

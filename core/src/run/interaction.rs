@@ -131,7 +131,7 @@ impl Interaction {
             };
             prepared.extend(Prepared::new(command, stdin(), others(), joined, take)?);
         }
-        prepared.iter_mut().try_for_each(Prepared::hold_files)?;
+        prepared.iter_mut().try_for_each(Prepared::complete)?;
         prepared.iter().try_for_each(Prepared::run)?;
         prepared.into_iter().map(Prepared::started).collect::<Result<_>>().map(Some)
     }

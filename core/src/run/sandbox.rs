@@ -10,12 +10,13 @@ mod text;
 
 use compiled::Compiled;
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
     BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
     Resource, System, Tmpfs,
 };
+use crate::run::network::Network;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,8 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Sandbox {
     policy: Policy,
+    /// The private network that it is a member of.
+    network: Option<Network>,
     /// The plans and the warden's image, made at the first start and shared by all clones. A
     /// changed policy starts with an empty set.
     compiled: Arc<Compiled>,
@@ -59,7 +62,7 @@ impl Sandbox {
     }
 
     pub(crate) fn from_policy(policy: Policy) -> Sandbox {
-        Sandbox { policy, compiled: Arc::default() }
+        Sandbox { policy, network: None, compiled: Arc::default() }
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -87,7 +90,22 @@ impl Sandbox {
     ///
     /// The first mistake in the policy.
     pub fn check(&self) -> Result<()> {
-        self.policy.check()
+        self.policy.check()?;
+        let Policy { hostname, address, .. } = &self.policy;
+        self.given_network()?
+            .map_or(Ok(()), |network| network.check(hostname.as_deref(), address.as_deref()))
+    }
+
+    /// The private network that it is a member of.
+    pub(crate) fn given_network(&self) -> Result<Option<&Network>> {
+        match (&self.policy.network, &self.network) {
+            (Some(name), None) => Err(Error::invalid(
+                format!("network {name}"),
+                "the policy names it, and nothing gives it",
+            )
+            .hint("make a network and give it to the sandbox")),
+            (_, network) => Ok(network.as_ref()),
+        }
     }
 
     // ---- namespaces
@@ -121,6 +139,17 @@ impl Sandbox {
         self.with(|policy| {
             policy.clock_offsets.insert(clock, seconds);
         })
+    }
+
+    /// Makes each command and each cell of this sandbox a member of a private network.
+    ///
+    /// It has an address of its own there ([`Sandbox::address`]) and, if a host name is set
+    /// ([`Sandbox::hostname`]), a name that the other members find in `/etc/hosts`. Two members
+    /// cannot have the same name at once.
+    pub fn network(self, network: &Network) -> Sandbox {
+        let mut sandbox = self.with(|policy| policy.network = Some(network.name().into()));
+        sandbox.network = Some(network.clone());
+        sandbox
     }
 
     // ---- files
@@ -348,7 +377,7 @@ impl Sandbox {
 
 impl PartialEq for Sandbox {
     fn eq(&self, other: &Sandbox) -> bool {
-        self.policy == other.policy
+        self.policy == other.policy && self.network == other.network
     }
 }
 

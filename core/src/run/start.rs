@@ -1,5 +1,5 @@
 //! From a command to a child, in four steps: `Prepared::new` claims a sandbox, which may still be
-//! in set-up; `Prepared::hold_files` keeps its files, if they are wanted; `Prepared::run` lets the
+//! in set-up; `Prepared::complete` keeps its files, if they are wanted; `Prepared::run` lets the
 //! command start; `Prepared::started` waits until it has. An
 //! [`Interaction`](crate::Interaction) so sets up several commands side by side and starts them
 //! together.
@@ -155,17 +155,17 @@ impl<'a> Prepared<'a> {
         self.alive.warden.run(&request, &descriptors)
     }
 
-    /// Holds the sandbox's files, if they are to be collected. To be called before the command can
-    /// start, and so can end.
-    pub fn hold_files(&mut self) -> Result<()> {
+    /// Holds the sandbox's files, if they are to be collected, and shows it the other members of its
+    /// network. To be called before the command can start, and so can end.
+    pub fn complete(&mut self) -> Result<()> {
         let command = self.command;
-        if !command.collect.is_wanted() {
-            return Ok(());
-        }
         // The warden has its final root directory only when the set-up is complete. A keeper has
         // waited for that.
         if self.alive.purpose == Purpose::Wait && !matches!(command.ground, Ground::Kept(_)) {
             self.alive.ready()?;
+        }
+        if !command.collect.is_wanted() {
+            return Ok(());
         }
         self.files = Some(HeldFiles::open(&self.alive, &command.collect, &command.directory)?);
         Ok(())

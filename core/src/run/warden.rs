@@ -2,7 +2,7 @@
 //! ends with everything inside.
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::kept::{self, Kept};
+use crate::base::kept;
 use crate::base::processes;
 use crate::base::sys::{Gone, reap};
 use crate::base::watched::Watched;
@@ -44,7 +44,7 @@ impl Warden {
         plan: &Plan,
         enforcement: &mut Enforcement,
         report_ready: bool,
-        joined: Option<&[(Namespace, Kept)]>,
+        joined: Option<&[(Namespace, BorrowedFd<'_>)]>,
     ) -> Result<Warden> {
         let policy = sandbox.policy();
         let image = sandbox.compiled().image(policy)?;
@@ -52,7 +52,7 @@ impl Warden {
         let via_founder = joined.is_some() || image.makes_namespaces();
         // These requests wait in the socket until the warden runs. There is always room for them.
         if via_founder {
-            send_found(&ours, plan, joined.unwrap_or_default())?;
+            send_found(&ours, plan, joined.unwrap_or_default(), policy.network.is_some())?;
         }
         send_setup(&ours, policy, plan, report_ready)?;
         let flags = if via_founder { None } else { Some(plan.flags) };
@@ -327,12 +327,17 @@ impl Drop for Warden {
     }
 }
 
-fn send_found(socket: &Socket, plan: &Plan, joined: &[(Namespace, Kept)]) -> Result<()> {
+fn send_found(
+    socket: &Socket,
+    plan: &Plan,
+    joined: &[(Namespace, BorrowedFd<'_>)],
+    member: bool,
+) -> Result<()> {
     let mut kinds = ListBuilder::new(Vec::new());
     joined.iter().for_each(|(kind, _)| kinds.push(&kind.flag()));
-    let descriptors =
-        joined.iter().map(|(_, fd)| fd.get()).collect::<Result<Vec<BorrowedFd<'_>>>>()?;
-    socket.send(&Request::Join { joined: kinds.list(), namespaces: plan.flags }, &descriptors)
+    let descriptors: Vec<BorrowedFd<'_>> = joined.iter().map(|(_, fd)| *fd).collect();
+    let request = Request::Join { joined: kinds.list(), namespaces: plan.flags, member };
+    socket.send(&request, &descriptors)
 }
 
 fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, report_ready: bool) -> Result<()> {

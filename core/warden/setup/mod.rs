@@ -68,6 +68,8 @@ pub struct FinishedSetup {
     pub landlock: u32,
     /// The root of the devpts, if there is one.
     pub terminals: Option<Fd>,
+    /// The file that the caller is to write to, until it is sent.
+    pub callers_file: Option<Fd>,
 }
 
 /// Applies the plan in `incoming`.
@@ -108,6 +110,7 @@ pub fn apply<'a>(
         ruleset: None,
         landlock: 0,
         terminals: None,
+        callers_file: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
     let mut context = SetupContext {
@@ -217,8 +220,12 @@ impl<'a> SetupContext<'a> {
             Step::File { at, mode, data, optional } => {
                 self.mounts.file(at, mode, data, optional)?
             }
-            Step::BoundFile { at, mode, data, attributes } => {
+            Step::BoundFile { at, mode, data, attributes, callers: false } => {
                 self.mounts.bound_file(at, mode, data, attributes)?
+            }
+            Step::BoundFile { at, mode, data, attributes, callers: true } => {
+                let file = self.mounts.bound_file_of_caller(at, mode, data, attributes)?;
+                self.finished.callers_file = Some(file);
             }
             Step::Remount { at } => self.mounts.make_read_only(at)?,
             Step::Chmod { at, mode } => self.mounts.change_mode(at, mode)?,

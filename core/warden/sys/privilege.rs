@@ -25,6 +25,12 @@ pub fn parent_namespace(namespace: i32) -> Result<Fd> {
     descriptor(call!(nr::IOCTL, namespace, NS_GET_PARENT, 0))
 }
 
+/// The user namespace that a namespace belongs to (ioctl_nsfs(2)).
+pub fn owner_namespace(namespace: i32) -> Result<Fd> {
+    const NS_GET_USERNS: u32 = 0xb701;
+    descriptor(call!(nr::IOCTL, namespace, NS_GET_USERNS, 0))
+}
+
 pub fn become_user(uid: u32, gid: u32) -> Result<()> {
     done(call!(nr::SETRESGID, gid, gid, gid))?;
     done(call!(nr::SETRESUID, uid, uid, uid))

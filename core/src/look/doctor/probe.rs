@@ -63,7 +63,11 @@ impl RunningProbe {
         command.arg(launch::FOUND.to_string_lossy().as_ref());
         let running = RunningProbe::start_with(command)?;
         running.socket.send(
-            &Request::Join { joined: ListBuilder::new(Vec::new()).list(), namespaces: flags },
+            &Request::Join {
+                joined: ListBuilder::new(Vec::new()).list(),
+                namespaces: flags,
+                member: false,
+            },
             &[],
         )?;
         Ok(running)

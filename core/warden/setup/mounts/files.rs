@@ -7,6 +7,9 @@ use crate::text::ShortText;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
+/// The name of a file that is about to be mounted elsewhere.
+const STAGING: &CStr = c".file";
+
 impl<'a> Mounts<'a> {
     pub fn symlink(&mut self, spot: &Spot<'a, '_>, to: &CStr) -> Result<()> {
         let made = match self.parent_of(spot) {
@@ -63,15 +66,50 @@ impl<'a> Mounts<'a> {
         self.cover_with_file(&point, mode, data, attributes)
     }
 
+    /// The same, and opens the file for the caller, who can write to it even if it is read-only
+    /// inside. The descriptor belongs to a mount that is detached by then: a mount with a writer
+    /// cannot be made read-only.
+    pub fn bound_file_of_caller(
+        &mut self,
+        at: &'a CStr,
+        mode: u32,
+        data: &[u8],
+        attributes: u64,
+    ) -> Result<Fd> {
+        let point = self.mount_point(&Spot::of(at), false)?;
+        let staged = self.stage(mode, data)?;
+        let tree = self.attach.copy(staged.number())?;
+        self.attach.put(tree, &point, attributes & !attribute::READ_ONLY)?;
+        let covered = self.open_inside(at, open::PATH)?;
+        let file = self.open_inside(at, open::WRITE)?;
+        sys::detach(ShortText::of_descriptor(covered.number()).as_c_str())?;
+        let tree = self.attach.copy(staged.number())?;
+        self.attach.put(tree, &point, attributes)?;
+        self.unstage()?;
+        Ok(file)
+    }
+
     fn cover_with_file(&self, point: &Fd, mode: u32, data: &[u8], attributes: u64) -> Result<()> {
-        const STAGING: &CStr = c".file";
-        // The plan may have mounted something of the caller's on the root.
-        let base = self.base.as_ref().map_or_else(|| self.root(), Ok)?.number();
-        new_file(base, STAGING, mode, data)?;
-        let file = sys::open(base, STAGING, open::PATH | open::NO_FOLLOW, 0)?;
-        let tree = self.attach.copy(file.number())?;
+        let staged = self.stage(mode, data)?;
+        let tree = self.attach.copy(staged.number())?;
         self.attach.put(tree, point, attributes)?;
-        sys::unlink(base, STAGING)
+        self.unstage()
+    }
+
+    /// Makes a file that mounts can show, until its name is removed.
+    fn stage(&self, mode: u32, data: &[u8]) -> Result<Fd> {
+        let base = self.staging()?;
+        new_file(base, STAGING, mode, data)?;
+        sys::open(base, STAGING, open::PATH | open::NO_FOLLOW, 0)
+    }
+
+    fn unstage(&self) -> Result<()> {
+        sys::unlink(self.staging()?, STAGING)
+    }
+
+    /// The plan may have mounted something of the caller's on the root.
+    fn staging(&self) -> Result<i32> {
+        Ok(self.base.as_ref().map_or_else(|| self.root(), Ok)?.number())
     }
 
     pub fn change_mode(&mut self, at: &CStr, mode: u32) -> Result<()> {

@@ -1,0 +1,4 @@
+//! What the kernel is told about private networks: bridges, links and addresses, over netlink.
+
+pub mod links;
+pub mod netlink;

@@ -1,0 +1,102 @@
+//! The private networks that a running sandbox is a member of.
+
+use super::Alive;
+use crate::base::error::{Error, Result};
+use crate::base::sys;
+use crate::host::namespace;
+use crate::policy::Namespace;
+use crate::run::ground::Existing;
+use crate::run::network::{Membership, Network};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{MutexGuard, PoisonError};
+
+impl Alive {
+    fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
+        self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The addresses in all private networks, those of the policy's network first.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.memberships().iter().flat_map(Membership::addresses).collect()
+    }
+
+    /// Takes the sandbox out of its private networks.
+    pub fn leave_networks(&self) {
+        self.memberships().clear();
+    }
+
+    /// Makes the member and the others of its network know each other's names. `hosts`: its own
+    /// hosts file, unless the policy puts another one there.
+    pub(super) fn meet_members(&self, hosts: Option<OwnedFd>) -> Result<()> {
+        match self.memberships().first() {
+            Some(membership) => membership.introduce(hosts),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the running sandbox a member of a further network. Returns its addresses there.
+    pub fn connect(&self, network: &Network) -> Result<Vec<IpAddr>> {
+        let policy = self.sandbox.policy();
+        if !policy.has_own_network() {
+            return Err(Error::invalid(
+                format!("network {}", network.name()),
+                "the sandbox has no network of its own that could be connected to it",
+            )
+            .hint("leave the net namespace private"));
+        }
+        let mut memberships = self.memberships();
+        if let Some(other) = memberships.iter().find(|member| member.conflicts_with(network)) {
+            return Err(Error::invalid(
+                format!("network {}", network.name()),
+                format!("its subnets overlap with those of the network {}", other.network().name()),
+            )
+            .hint("the sandbox is a member of that one: choose other subnets for one of them"));
+        }
+        let pidfd = self.warden.pidfd()?.try_clone_to_owned();
+        let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
+        let own = match memberships.first() {
+            // The namespaces of a warden that has entered one are out of an ordinary user's reach.
+            Some(member) => member.namespace.try_clone()?,
+            None => namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
+                .into_iter()
+                .map(|(_, namespace)| namespace)
+                .next()
+                .ok_or_else(|| Error::invalid("sandbox", "it has ended"))?,
+        };
+        let owner = sys::namespace_owner(own.as_fd())
+            .map_err(|error| Error::io("find the owner of a network namespace", error))?;
+        // A number that none of its other devices has.
+        let device = (0..).find(|number| memberships.iter().all(|one| one.device != *number));
+        let membership =
+            network.connect(policy.hostname.as_deref(), device.unwrap_or(0), &owner, own)?;
+        membership.introduce(None)?;
+        let addresses = membership.addresses();
+        memberships.push(membership);
+        Ok(addresses)
+    }
+
+    /// Takes the running sandbox out of a network.
+    pub fn disconnect(&self, network: &Network) -> Result<()> {
+        let mut memberships = self.memberships();
+        let index = memberships.iter().position(|member| member.network() == network);
+        let index = index.ok_or_else(|| {
+            Error::invalid(format!("network {}", network.name()), "the sandbox is no member of it")
+        })?;
+        memberships.remove(index).disconnect()
+    }
+}
+
+/// The namespaces for the warden to enter: existing ones, and that of a member of a network.
+pub fn to_enter<'a>(
+    existing: Option<&'a Existing>,
+    membership: Option<&'a Membership>,
+) -> Result<Option<Vec<(Namespace, BorrowedFd<'a>)>>> {
+    if existing.is_none() && membership.is_none() {
+        return Ok(None);
+    }
+    let existing = existing.into_iter().flat_map(|existing| &existing.namespaces);
+    let all = existing.map(|(kind, namespace)| (*kind, namespace));
+    let all = all.chain(membership.map(|member| (Namespace::Net, &member.namespace)));
+    all.map(|(kind, namespace)| Ok((kind, namespace.get()?))).collect::<Result<_>>().map(Some)
+}

@@ -1,0 +1,124 @@
+//! The namespaces of a network, and the sockets in them.
+
+use super::refused;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::kept::Kept;
+use crate::host::enforce::Enforcement;
+use crate::host::launch::visit::{Stop, visit};
+use crate::host::namespace;
+use crate::host::network::netlink::{Netlink, Refusal};
+use crate::plan::idmap::{self, Mapping};
+use crate::plan::{Manner, Part};
+use crate::policy::{Namespace, Policy};
+use crate::run::alive::Alive;
+use crate::run::sandbox::Sandbox;
+use crate::run::warden::Warden;
+use nix::errno::Errno;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A routing socket.
+const ROUTING: Stop<'_> = Stop::Socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE);
+
+/// Makes a user namespace in which the caller's ids are mapped to themselves, and a network
+/// namespace that belongs to it. Returns the first, and a routing socket in the second.
+///
+/// A warden makes them, maps the ids and ends.
+pub fn make() -> Result<(Kept, Netlink)> {
+    let (uid, gid) = idmap::callers();
+    let others = Namespace::ALL.iter().copied();
+    let policy = Policy {
+        share: others.filter(|kind| !matches!(kind, Namespace::User | Namespace::Net)).collect(),
+        uid,
+        gid,
+        as_caller: true,
+        nested: true,
+        ..Policy::default()
+    };
+    let mapping = Mapping::choose(&policy)?;
+    let sandbox = Sandbox::from_policy(policy);
+    let manner =
+        Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
+    let plan = sandbox.compiled().plan(sandbox.policy(), manner)?;
+    let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None)?;
+    Alive::await_ready(&warden, &plan)?;
+    let pidfd = warden.pidfd()?.try_clone_to_owned();
+    let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
+    let found =
+        namespace::of_pidfd(&pidfd, |kind| matches!(kind, Namespace::User | Namespace::Net))?;
+    let of = |wanted: Namespace| {
+        let found = found.iter().find(|(kind, _)| *kind == wanted);
+        found
+            .map(|(_, namespace)| namespace.as_fd())
+            .ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces of the network"))
+    };
+    let (users, network) = (of(Namespace::User)?, of(Namespace::Net)?);
+    let netlink = routing_socket(users, network)?;
+    warden.end();
+    let users = users.try_clone_to_owned();
+    let users = users.map_err(|error| Error::io("copy a descriptor", error))?;
+    Ok((users.into(), netlink))
+}
+
+/// Makes a network namespace that belongs to a user namespace. Returns it, and a routing socket in
+/// it.
+pub fn make_in(users: BorrowedFd<'_>) -> Result<(OwnedFd, Netlink)> {
+    let stops = [
+        enter(users, Namespace::User),
+        Stop::Make(Namespace::Net.flag()),
+        Stop::Open(c"/proc/self/ns/net", libc::O_RDONLY),
+        ROUTING,
+    ];
+    let [namespace, socket] = open(&stops)?;
+    permit(users, namespace.as_fd());
+    Ok((namespace, Netlink::new(socket)))
+}
+
+/// Lets every process in a network namespace listen on ports below 1024, and send echo requests:
+/// ip(7), icmp(7). A host's own network keeps them for root; this one has no others to protect.
+fn permit(users: BorrowedFd<'_>, namespace: BorrowedFd<'_>) {
+    const SETTINGS: [(&CStr, &[u8]); 2] = [
+        (c"/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0"),
+        (c"/proc/sys/net/ipv4/ping_group_range", b"0 2147483647"),
+    ];
+    for (path, value) in SETTINGS {
+        let stops = [
+            enter(users, Namespace::User),
+            enter(namespace, Namespace::Net),
+            Stop::Open(path, libc::O_WRONLY),
+        ];
+        // Where the caller's /proc/sys is read-only, as in a container, the kernel's default stays,
+        // and the command is refused what it would permit.
+        if let Ok(opened) = visit(&stops) {
+            let _ = opened.into_iter().try_for_each(|file| File::from(file).write_all(value));
+        }
+    }
+}
+
+/// Opens a routing socket in a network namespace that belongs to this user namespace.
+pub fn routing_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<Netlink> {
+    let stops = [enter(owner, Namespace::User), enter(namespace, Namespace::Net), ROUTING];
+    // The caller's own user namespace cannot be entered again.
+    let stops = if namespace::is_callers(Namespace::User, owner)? { &stops[1..] } else { &stops };
+    let [socket] = open(stops)?;
+    Ok(Netlink::new(socket))
+}
+
+fn enter(namespace: BorrowedFd<'_>, kind: Namespace) -> Stop<'_> {
+    Stop::Enter(namespace, kind.flag())
+}
+
+fn open<const N: usize>(stops: &[Stop<'_>]) -> Result<[OwnedFd; N]> {
+    let action = "open the namespace of a network";
+    let opened = visit(stops).map_err(|(_, error)| match error.raw_os_error() {
+        // The limit of the user namespace on network namespaces: namespaces(7).
+        Some(libc::ENOSPC) => Error::new(ErrorKind::HostLimit, action).errno(libc::ENOSPC).hint(
+            "a limit of the host is reached: raise user.max_net_namespaces, or close some members",
+        ),
+        Some(errno) => refused(Refusal::Message(Errno::from_raw(errno)), action),
+        None => Error::io(action, error),
+    })?;
+    opened.try_into().map_err(|_| Error::new(ErrorKind::Setup, action))
+}
