@@ -93,13 +93,14 @@ impl Caller {
 }
 
 /// The programs of this crate that tests start.
-const OF_THIS_CRATE: [&str; 9] = [
+const OF_THIS_CRATE: [&str; 10] = [
     "adversary",
     "container",
     "driver",
     "keeper",
     "named",
     "payload",
+    "networker",
     "pooler",
     "starter",
     "worker",

@@ -2,16 +2,18 @@
 //!
 //! - This file: the launch. One clone creates the namespaces, and a few instructions later the new
 //!   process executes the warden.
+//! - `passage`: a launch from within the network namespace of a private network.
 //! - `visit`: opens descriptors in other namespaces.
 //! - `write`: writes a file that the caller's own limits do not let it write.
 //!
 //! Until it executes a program or ends, such a process shares the caller's memory. The calling
 //! thread is suspended (CLONE_VM|CLONE_VFORK), and other threads keep running. So the code there
-//! ([`enter`], [`visit::go`], [`write::fill`] and [`raw`]) makes system calls and nothing else. It
+//! ([`enter`], `pass`, `go`, `fill` and [`raw`]) makes system calls and nothing else. It
 //! must not allocate, take a lock, panic, or call libc (whose `errno` would be the caller's), and
 //! every signal is blocked. Only this folder has these rules.
 #![allow(unsafe_code)]
 
+mod passage;
 mod raw;
 pub mod visit;
 mod write;
@@ -53,10 +55,19 @@ struct Needs {
     errno: AtomicI32,
 }
 
-/// Which of the two system calls failed.
+/// Which of the system calls failed.
 pub enum LaunchFailure {
+    /// The network namespace could not be entered.
+    Enter(io::Error),
     Clone(io::Error),
     Execute(io::Error),
+}
+
+/// The network namespace that the warden is born in, and the user namespace that owns it.
+#[derive(Clone, Copy)]
+pub struct Birthplace<'a> {
+    pub users: BorrowedFd<'a>,
+    pub network: BorrowedFd<'a>,
 }
 
 /// Executes the warden in new namespaces (`flags`), with `control` as its descriptor 0. Without
@@ -66,14 +77,16 @@ pub enum LaunchFailure {
 /// `control` and the image's descriptor must be 3 or higher. The new process starts in the v2
 /// cgroup of `entry` where the kernel supports it (clone3(2), CLONE_INTO_CGROUP, Linux 5.7) and no
 /// filter denies the call. Before anything else it enters the v1 cgroups. `kept`: the capabilities
-/// that its commands keep, as bits.
+/// that its commands keep, as bits. With a `birthplace`, it is in that network namespace. Unless
+/// the caller may enter it directly, its new user namespace is below the one that owns it.
 ///
 /// # Errors
 ///
-/// Which of the two system calls failed, and its error number.
+/// Which of the system calls failed, and its error number.
 pub fn launch(
     image: &Image,
     flags: Option<u64>,
+    birthplace: Option<Birthplace<'_>>,
     control: BorrowedFd<'_>,
     entry: &EntryDescriptors<'_>,
     kept: u64,
@@ -112,28 +125,22 @@ pub fn launch(
         ..CloneArguments::default()
     });
 
-    let blocked = block_signals(u64::MAX);
-    // SAFETY: `enter` runs on `stack`, which is large enough and outlives it. `enter` reads
-    // `needs`, which outlives it too: CLONE_VFORK suspends this thread until the new process has
-    // executed the warden or ended. `enter` does not return.
-    let born = arguments.as_ref().map(|arguments| unsafe {
-        clone(
-            libc::SYS_clone3,
-            [&raw const *arguments as usize, size_of::<CloneArguments>(), 0],
-            enter,
-            argument,
-        )
-    });
-    let in_v2 = born.is_some_and(|result| result > 0);
-    let result = match born {
-        Some(pid) if in_v2 => pid,
-        // SAFETY: as above.
-        _ => unsafe {
-            let flags = flags as usize | libc::SIGCHLD as usize;
-            clone(libc::SYS_clone, [flags, top as usize, &raw mut pidfd as usize], enter, argument)
+    let plain = [flags as usize | libc::SIGCHLD as usize, top as usize, &raw mut pidfd as usize];
+    let (result, in_v2) = match birthplace {
+        // SAFETY: as below.
+        Some(birthplace) => unsafe {
+            passage::clone_in(birthplace, arguments, plain, enter, argument)?
         },
+        None => {
+            let blocked = block_signals(u64::MAX);
+            // SAFETY: `enter` runs on `stack`, which is large enough and outlives it. `enter` reads
+            // `needs`, which outlives it too: CLONE_VFORK suspends this thread until the new
+            // process has executed the warden or ended. `enter` does not return.
+            let born = unsafe { clone_into(arguments.as_ref(), plain, enter, argument) };
+            block_signals(blocked);
+            born
+        }
     };
-    block_signals(blocked);
 
     if result < 0 {
         return Err(LaunchFailure::Clone(io::Error::from_raw_os_error(-result as i32)));
@@ -180,6 +187,30 @@ struct CloneArguments {
     set_tid: u64,
     set_tid_size: u64,
     cgroup: u64,
+}
+
+/// Makes the new process by clone3(2) with `arguments`, or if that fails by clone(2) with `plain`.
+/// Returns the kernel's result, and whether the first succeeded.
+///
+/// # Safety
+///
+/// As for [`clone`].
+unsafe fn clone_into(
+    arguments: Option<&CloneArguments>,
+    plain: [usize; 3],
+    body: extern "C" fn(*mut c_void) -> c_int,
+    argument: *mut c_void,
+) -> (isize, bool) {
+    if let Some(arguments) = arguments {
+        let a = [std::ptr::from_ref(arguments) as usize, size_of::<CloneArguments>(), 0];
+        // SAFETY: the caller's promise.
+        let result = unsafe { clone(libc::SYS_clone3, a, body, argument) };
+        if result > 0 {
+            return (result, true);
+        }
+    }
+    // SAFETY: the caller's promise.
+    (unsafe { clone(libc::SYS_clone, plain, body, argument) }, false)
 }
 
 /// The capabilities that the warden needs during set-up: CAP_SETGID, SETUID, SETPCAP, NET_ADMIN,

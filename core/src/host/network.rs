@@ -1,4 +1,5 @@
 //! What the kernel is told about private networks: bridges, links and addresses, over netlink.
 
+pub mod filter;
 pub mod links;
 pub mod netlink;

@@ -110,9 +110,11 @@ impl Alive {
             .given_network()?
             .map(|network| network.join(policy.hostname.as_deref(), policy.address.as_deref()))
             .transpose()?;
-        let joined = networks::to_enter(existing, membership.as_ref())?;
+        let birthplace = membership.as_ref().map(Membership::birthplace).transpose()?;
+        let joined = existing.map(Existing::descriptors).transpose()?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
-        let mut template = if joined.is_some() { None } else { template::of(sandbox)? };
+        let alone = joined.is_none() && birthplace.is_none();
+        let mut template = if alone { template::of(sandbox)? } else { None };
         let mut without_scope = None;
         // How many times to take another template when one is lost during the copy. A template may
         // be killed just then, but more losses in a row are no coincidence.
@@ -148,9 +150,14 @@ impl Alive {
                 Some(template) => {
                     Warden::copy(template, sandbox, &plan, &mut enforcement, report_ready)
                 }
-                None => {
-                    Warden::start(sandbox, &plan, &mut enforcement, report_ready, joined.as_deref())
-                }
+                None => Warden::start(
+                    sandbox,
+                    &plan,
+                    &mut enforcement,
+                    report_ready,
+                    joined.as_deref(),
+                    birthplace,
+                ),
             };
             match started {
                 Ok(warden) => {

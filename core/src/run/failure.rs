@@ -44,6 +44,10 @@ pub fn of_launch(failure: launch::LaunchFailure, image: &Image, policy: &Policy)
 
 fn why_not_launched(failure: launch::LaunchFailure, image: &Image, policy: &Policy) -> Error {
     match failure {
+        launch::LaunchFailure::Enter(error) => {
+            let kind = Namespace::Net.flag();
+            of_warden_creation(error.raw_os_error().unwrap_or(libc::EIO), kind, policy)
+        }
         launch::LaunchFailure::Clone(error) => {
             of_clone(error.raw_os_error().unwrap_or(libc::EIO), policy)
         }

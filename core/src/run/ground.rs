@@ -8,6 +8,7 @@ use crate::policy::Namespace;
 use crate::run::alive::{Alive, Purpose};
 use crate::run::command::Command;
 use std::fmt::Debug;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +29,17 @@ pub struct Existing {
     pub namespaces: Vec<(Namespace, Kept)>,
     /// Set if the namespaces are those of a cell of this library.
     pub cell: Option<EnteredCell>,
+}
+
+impl Existing {
+    /// The namespaces, to be entered.
+    ///
+    /// # Errors
+    ///
+    /// The caller has closed one of the descriptors.
+    pub fn descriptors(&self) -> Result<Vec<(Namespace, BorrowedFd<'_>)>> {
+        self.namespaces.iter().map(|(kind, namespace)| Ok((*kind, namespace.get()?))).collect()
+    }
 }
 
 /// Keeps sandboxes alive for commands: a cell or a pool.

@@ -17,6 +17,7 @@
 //! A member's network namespace belongs to the network's user namespace. So no process of the
 //! sandbox has a capability over it, whatever it has in its own.
 
+mod faults;
 mod hosts;
 mod members;
 mod namespaces;

@@ -66,7 +66,7 @@ impl Template {
         let manner =
             Manner { part: Part::Template, mapping, admits: false, watches: false, in_cell: false };
         let plan = sandbox.compiled().plan(policy, manner)?;
-        let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None)?;
+        let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
         Alive::await_ready(&warden, &plan)?;
         Ok(Template {
             warden,

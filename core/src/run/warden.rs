@@ -7,7 +7,7 @@ use crate::base::processes;
 use crate::base::sys::{Gone, reap};
 use crate::base::watched::Watched;
 use crate::host::enforce::Enforcement;
-use crate::host::launch::{Launched, launch};
+use crate::host::launch::{Birthplace, Launched, launch};
 use crate::host::socket::{self, Received, Socket, wait_readable};
 use crate::plan::idmap;
 use crate::plan::{Part, Plan};
@@ -38,13 +38,15 @@ pub struct Warden {
 impl Warden {
     /// Launches a warden in new namespaces, and has it carry out a plan in its cgroups. With
     /// `report_ready` it reports when the set-up is complete. `joined` are namespaces to enter
-    /// first.
+    /// first, or a network namespace to be
+    /// born in.
     pub fn start(
         sandbox: &Sandbox,
         plan: &Plan,
         enforcement: &mut Enforcement,
         report_ready: bool,
         joined: Option<&[(Namespace, BorrowedFd<'_>)]>,
+        birthplace: Option<Birthplace<'_>>,
     ) -> Result<Warden> {
         let policy = sandbox.policy();
         let image = sandbox.compiled().image(policy)?;
@@ -52,13 +54,17 @@ impl Warden {
         let via_founder = joined.is_some() || image.makes_namespaces();
         // These requests wait in the socket until the warden runs. There is always room for them.
         if via_founder {
-            send_found(&ours, plan, joined.unwrap_or_default(), policy.network.is_some())?;
+            // A founder enters the network namespace itself.
+            let network = birthplace.map(|birthplace| (Namespace::Net, birthplace.network));
+            let joined: Vec<_> = joined.iter().copied().flatten().copied().chain(network).collect();
+            send_found(&ours, plan, &joined, policy.network.is_some())?;
         }
         send_setup(&ours, policy, plan, report_ready)?;
         let flags = if via_founder { None } else { Some(plan.flags) };
+        let birthplace = birthplace.filter(|_| !via_founder);
         let entry = enforcement.cgroup.entry_descriptors();
         let Launched { pidfd, pid, entered } =
-            launch(&image, flags, theirs.as_fd()?, &entry, policy.capability_set())
+            launch(&image, flags, birthplace, theirs.as_fd()?, &entry, policy.capability_set())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;

@@ -9,6 +9,7 @@ mod bombs;
 mod burden;
 mod collect;
 mod leaks;
+mod networks;
 mod pools;
 mod soak;
 mod stress;

@@ -5,10 +5,9 @@ use crate::base::error::{Error, Result};
 use crate::base::sys;
 use crate::host::namespace;
 use crate::policy::Namespace;
-use crate::run::ground::Existing;
 use crate::run::network::{Membership, Network};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{MutexGuard, PoisonError};
 
 impl Alive {
@@ -56,7 +55,6 @@ impl Alive {
         let pidfd = self.warden.pidfd()?.try_clone_to_owned();
         let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
         let own = match memberships.first() {
-            // The namespaces of a warden that has entered one are out of an ordinary user's reach.
             Some(member) => member.namespace.try_clone()?,
             None => namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
                 .into_iter()
@@ -85,18 +83,4 @@ impl Alive {
         })?;
         memberships.remove(index).disconnect()
     }
-}
-
-/// The namespaces for the warden to enter: existing ones, and that of a member of a network.
-pub fn to_enter<'a>(
-    existing: Option<&'a Existing>,
-    membership: Option<&'a Membership>,
-) -> Result<Option<Vec<(Namespace, BorrowedFd<'a>)>>> {
-    if existing.is_none() && membership.is_none() {
-        return Ok(None);
-    }
-    let existing = existing.into_iter().flat_map(|existing| &existing.namespaces);
-    let all = existing.map(|(kind, namespace)| (*kind, namespace));
-    let all = all.chain(membership.map(|member| (Namespace::Net, &member.namespace)));
-    all.map(|(kind, namespace)| Ok((kind, namespace.get()?))).collect::<Result<_>>().map(Some)
 }

@@ -1,9 +1,12 @@
 //! The members of a network: their addresses, links and names.
 
+use super::faults::Faults;
 use super::hosts::{self, Hosts};
 use super::{Member, Network, Switch, links, namespaces, refused};
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
+use crate::host::launch::Birthplace;
+use crate::host::network::filter::{self, Drops};
 use crate::host::network::netlink::Netlink;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -23,6 +26,7 @@ pub struct Members {
     left: BTreeMap<u32, u32>,
     /// The number of addresses.
     room: u32,
+    pub(super) faults: Faults,
     /// The number that was given out last.
     last: u32,
     next_port: u32,
@@ -36,6 +40,10 @@ struct Entry {
     slot: Option<usize>,
     /// Its own hosts file, once it has one.
     hosts: Option<Hosts>,
+    /// Its link exists.
+    is_linked: bool,
+    /// What its port drops.
+    drops: Drops,
 }
 
 impl Members {
@@ -44,6 +52,7 @@ impl Members {
             all: BTreeMap::new(),
             left: BTreeMap::new(),
             room,
+            faults: Faults::default(),
             last: 0,
             next_port: FIRST_PORT,
         }
@@ -58,6 +67,31 @@ impl Members {
     fn free_number(&self) -> Option<u32> {
         let all = (self.last + 1..=self.room).chain(1..=self.last);
         all.into_iter().find(|number| !self.all.contains_key(number))
+    }
+
+    /// Gives each port whose filter is not that of the faults another one.
+    ///
+    /// # Errors
+    ///
+    /// The first that the kernel refuses. The other ports have their filters nevertheless.
+    pub(super) fn apply_faults(&mut self, switch: &Switch) -> Result<()> {
+        let Members { all, faults, .. } = self;
+        let changed = |(number, to): (&u32, &Entry)| {
+            let members = all.iter().map(|(number, entry)| (*number, &entry.member));
+            let drops = faults.drops(&to.member, members);
+            (to.is_linked && drops != to.drops).then_some((*number, drops))
+        };
+        let changes: Vec<(u32, Drops)> = all.iter().filter_map(changed).collect();
+        let mut result = Ok(());
+        for (number, drops) in changes {
+            let Some(entry) = all.get_mut(&number) else { continue };
+            let action = "filter what reaches a member";
+            match switch.ask(filter::install(entry.port, &drops), action) {
+                Ok(()) => entry.drops = drops,
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
     }
 
     fn free_slot(&self) -> usize {
@@ -161,6 +195,11 @@ impl Membership {
         &self.network
     }
 
+    /// Where a new sandbox is made, to be in the member's network namespace.
+    pub fn birthplace(&self) -> Result<Birthplace<'_>> {
+        Ok(Birthplace { users: self.switch().users.get()?, network: self.namespace.get()? })
+    }
+
     /// Whether an address could be in this network and in another one.
     pub fn conflicts_with(&self, other: &Network) -> bool {
         self.switch().subnets.overlap(&other.0.subnets)
@@ -256,7 +295,10 @@ fn reserve(
             )
             .hint("choose another one, or leave the choice to the network"));
         }
-        Place::Vacant(place) => place.insert(Entry { member, port, slot, hosts: None }),
+        Place::Vacant(place) => {
+            let drops = Drops::NOTHING;
+            place.insert(Entry { member, port, slot, hosts: None, is_linked: false, drops })
+        }
     };
     members.next_port += 1;
     members.last = number;
@@ -276,6 +318,13 @@ fn connect(
     let [_, high, middle, low] = number.to_be_bytes();
     let link = links::member(port, device, [0x02, 0, 0, high, middle, low], namespace.get()?);
     switch.ask(link, "connect a member to the network")?;
+    let mut members = switch.members();
+    if let Some(entry) = members.all.get_mut(&number) {
+        entry.is_linked = true;
+    }
+    // Before the member's device is up, so that nothing slips through.
+    members.apply_faults(switch)?;
+    drop(members);
     netlink
         .ask(links::addresses(device, &switch.subnets.addresses(number)))
         .map_err(|refusal| refused(refusal, "give a member its addresses"))

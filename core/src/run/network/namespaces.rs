@@ -42,7 +42,7 @@ pub fn make() -> Result<(Kept, Netlink)> {
     let manner =
         Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
     let plan = sandbox.compiled().plan(sandbox.policy(), manner)?;
-    let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None)?;
+    let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
     Alive::await_ready(&warden, &plan)?;
     let pidfd = warden.pidfd()?.try_clone_to_owned();
     let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;

@@ -1,0 +1,159 @@
+//! Members reach each other by name and address, in IPv4 and IPv6.
+
+use super::{ask, on, python, serve, text};
+use seclude::{ErrorKind, Network, Protection, Sandbox};
+use seclude_tests::caller::as_each;
+use std::sync::Barrier;
+
+#[test]
+fn every_member_reaches_every_other() {
+    as_each("every_member_reaches_every_other", |_| {
+        let network = Network::new().expect("it is made");
+        let names: Vec<String> = (0..3).map(|number| format!("node-{number}")).collect();
+        // All at once: a caller with threads.
+        let barrier = Barrier::new(names.len());
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let start = |name: &String| {
+                let sandbox = on(&network, name);
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    serve(&sandbox)
+                })
+            };
+            let threads: Vec<_> = names.iter().map(start).collect();
+            threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
+        });
+        let members = network.members();
+        assert_eq!(members.len(), 3);
+        for server in &servers {
+            let hosts = members.iter().flat_map(|member| {
+                let addresses = member.addresses.iter().map(ToString::to_string);
+                addresses.chain(member.hostname.clone())
+            });
+            let hosts: Vec<String> = hosts.collect();
+            let program = format!("print([ask(host) for host in {hosts:?}])");
+            let answers = text(&python(&server.cell, &program).stdout);
+            assert_eq!(answers.matches("hello").count(), hosts.len(), "{answers}");
+        }
+        drop(servers);
+        assert_eq!(network.members(), []);
+    });
+}
+
+#[test]
+fn a_hosts_file_follows_the_members() {
+    as_each("a_hosts_file_follows_the_members", |_| {
+        let network = Network::builder().subnet("10.9.0.0/24").build().expect("it is made");
+        let watcher = on(&network, "watcher").cell().expect("it starts");
+        let hosts = || {
+            let output = watcher.command("cat").arg("/etc/hosts").output().expect("it starts");
+            let text = text(&output.stdout);
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let before = hosts();
+        assert_eq!(before.last().map(String::as_str), Some("10.9.0.1\twatcher"));
+        for round in 0..3 {
+            let cells: Vec<_> = ["a", "long-name-of-a-member.example.org", "c"]
+                .iter()
+                .map(|name| on(&network, name).cell().expect("it starts"))
+                .collect();
+            assert_eq!(hosts().len(), before.len() + 3, "round {round}");
+            drop(cells);
+            assert_eq!(hosts(), before, "round {round}");
+        }
+        // A command has a membership of its own.
+        let one = on(&network, "once").command("getent").args(["hosts", "once"]).output();
+        assert_eq!(text(&one.expect("it starts").stdout).split_whitespace().last(), Some("once"));
+        assert_eq!(hosts(), before);
+    });
+}
+
+#[test]
+fn a_running_cell_connects_and_disconnects() {
+    as_each("a_running_cell_connects_and_disconnects", |_| {
+        let network = Network::new().expect("it is made");
+        let server = serve(&on(&network, "server"));
+        let address = server.cell.addresses().expect("it lives")[0].to_string();
+        for sandbox in [Sandbox::new(), on(&Network::new().expect("it is made"), "other")] {
+            let cell = sandbox.cell().expect("it starts");
+            assert_eq!(ask(&cell, &address), "OSError");
+            let addresses = cell.connect(&network).expect("it connects");
+            assert_eq!(ask(&cell, &address), "hello");
+            let own: Vec<_> = network.members().into_iter().map(|one| one.addresses).collect();
+            assert!(own.contains(&addresses), "{own:?}");
+            cell.disconnect(&network).expect("it disconnects");
+            assert_eq!(ask(&cell, &address), "OSError");
+            assert_eq!(network.members().len(), 1);
+            let again = cell.disconnect(&network).unwrap_err();
+            assert_eq!(again.kind(), ErrorKind::Invalid, "{again}");
+            cell.connect(&network).expect("it connects again");
+            assert_eq!(ask(&cell, &address), "hello");
+        }
+    });
+}
+
+#[test]
+fn a_cell_is_in_no_two_networks_that_share_an_address() {
+    as_each("a_cell_is_in_no_two_networks_that_share_an_address", |_| {
+        let build = |subnet: &str| Network::builder().subnet(subnet).build().expect("it is made");
+        let (one, other) = (build("10.9.0.0/24"), build("10.9.0.128/25"));
+        let cell = Sandbox::new().network(&one).cell().expect("it starts");
+        let error = cell.connect(&other).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("overlap"), "{error}");
+        let error = cell.connect(&one).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        let host = Sandbox::new().share(seclude::Namespace::Net).cell().expect("it starts");
+        let error = host.connect(&other).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    });
+}
+
+/// The address of a member that has just ended is in use again at once.
+#[test]
+fn an_address_passes_from_one_member_to_the_next() {
+    as_each("an_address_passes_from_one_member_to_the_next", |_| {
+        let network = Network::builder().subnet("10.9.0.0/29").build().expect("it is made");
+        let client = on(&network, "client").cell().expect("it starts");
+        for round in 0..20 {
+            let server = serve(&on(&network, "server").address("10.9.0.5"));
+            assert_eq!(ask(&client, "10.9.0.5"), "hello", "round {round}");
+            let taken = Sandbox::new().network(&network).address("10.9.0.5").cell().unwrap_err();
+            assert!(taken.to_string().contains("a member of the network"), "{taken}");
+            drop(server);
+        }
+    });
+}
+
+#[test]
+fn a_network_has_as_many_members_as_addresses() {
+    as_each("a_network_has_as_many_members_as_addresses", |_| {
+        let network = Network::builder().subnet("10.9.0.0/29").build().expect("it is made");
+        let sandbox = Sandbox::new().network(&network);
+        let cells: Vec<_> = (0..6).map(|_| sandbox.cell().expect("it starts")).collect();
+        let full = sandbox.cell().unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::Invalid, "{full}");
+        assert!(full.to_string().contains("taken"), "{full}");
+        drop(cells);
+        let outcome = sandbox.command("true").status().expect("it starts");
+        assert!(outcome.enforced.contains(Protection::NetNamespace), "{outcome:?}");
+    });
+}
+
+/// What the sandbox can do beside is what it could without a network.
+#[test]
+fn files_go_in_and_out_of_a_member() {
+    as_each("files_go_in_and_out_of_a_member", |_| {
+        let place = seclude_tests::scratch::directory();
+        std::fs::write(place.path().join("in"), "text").expect("a file of our own");
+        let network = Network::new().expect("it is made");
+        let cell = Sandbox::new().network(&network).cell().expect("it starts");
+        let transfer = seclude::Transfer::default();
+        cell.copy_in(place.path().join("in"), "/tmp/in", &transfer).expect("it is copied");
+        cell.copy_out("/tmp/in", place.path().join("out"), &transfer).expect("it is copied");
+        assert_eq!(std::fs::read(place.path().join("out")).expect("it is there"), b"text");
+        assert!(cell.processes().expect("it lives").len() == 1);
+    });
+}
