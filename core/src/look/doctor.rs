@@ -8,6 +8,7 @@ mod confinement;
 mod control;
 mod limits;
 mod namespaces;
+mod networks;
 mod probe;
 mod sandbox;
 mod surroundings;
@@ -194,6 +195,7 @@ impl fmt::Display for Report {
 pub fn doctor() -> Report {
     let mut checks = sandbox::checks();
     checks.extend(namespaces::checks());
+    checks.extend(networks::checks());
     checks.extend(confinement::checks());
     let limits = limits::checks();
     // If there is no cgroup, the check of a limit that needs one has the reason.
