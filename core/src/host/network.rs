@@ -2,4 +2,5 @@
 
 pub mod filter;
 pub mod links;
+pub mod listening;
 pub mod netlink;

@@ -17,7 +17,7 @@ use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running sandbox for many commands. They share files, processes and network, and each command
 /// finds what earlier ones left behind.
@@ -191,6 +191,17 @@ impl Cell {
     /// An error if the cell has been closed.
     pub fn addresses(&self) -> Result<Vec<IpAddr>> {
         Ok(self.alive()?.addresses())
+    }
+
+    /// Waits until a TCP socket listens on `port` in the cell's network, as
+    /// [`Child::wait_ready`](crate::Child::wait_ready) does. Returns `false` if the cell has ended
+    /// or `timeout` is over.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed or `/proc` cannot be read.
+    pub fn wait_ready(&self, port: u16, timeout: Duration) -> Result<bool> {
+        self.alive()?.wait_ready(None, port, timeout)
     }
 
     /// Makes the running cell a member of a private network, by a further Ethernet device. Returns

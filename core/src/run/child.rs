@@ -157,6 +157,31 @@ impl Child {
         self.alive.addresses()
     }
 
+    /// Waits until a TCP socket listens on `port` in the command's network. Returns whether one does:
+    /// `false` if the command has ended or `timeout` is over. Makes no connection.
+    ///
+    /// In a network that the command shares, another program may be the one that listens.
+    ///
+    /// ```
+    /// # fn main() -> seclude::Result<()> {
+    /// use std::time::Duration;
+    /// let mut server = seclude::Sandbox::new()
+    ///     .command("python3")
+    ///     .args(["-m", "http.server", "8000"])
+    /// #   .stdout(seclude::Stdio::null()).stderr(seclude::Stdio::null())
+    ///     .spawn()?;
+    /// assert!(server.wait_ready(8000, Duration::from_secs(60))?);
+    /// # server.kill()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error if `/proc` cannot be read.
+    pub fn wait_ready(&self, port: u16, timeout: Duration) -> Result<bool> {
+        self.alive.wait_ready(self.process.get(), port, timeout)
+    }
+
     /// Returns the command's process id in the caller's pid namespace, or 0 if the caller's `/proc`
     /// does not show it.
     pub fn id(&self) -> u32 {

@@ -1,9 +1,10 @@
 //! Members reach each other by name and address, in IPv4 and IPv6.
 
 use super::{ask, on, python, serve, text};
-use seclude::{ErrorKind, Network, Protection, Sandbox};
+use seclude::{ErrorKind, Network, Protection, Sandbox, Stdio};
 use seclude_tests::caller::as_each;
 use std::sync::Barrier;
+use std::time::Duration;
 
 #[test]
 fn every_member_reaches_every_other() {
@@ -155,5 +156,38 @@ fn files_go_in_and_out_of_a_member() {
         cell.copy_out("/tmp/in", place.path().join("out"), &transfer).expect("it is copied");
         assert_eq!(std::fs::read(place.path().join("out")).expect("it is there"), b"text");
         assert!(cell.processes().expect("it lives").len() == 1);
+    });
+}
+
+#[test]
+fn a_server_is_awaited_without_a_connection() {
+    as_each("a_server_is_awaited_without_a_connection", |_| {
+        let long = Duration::from_secs(60);
+        let listen = |address: &str| {
+            let program = format!(
+                "import socket, time; time.sleep(0.3); s = socket.socket(socket.AF_INET{}); \
+                s.bind(({address:?}, 80)); s.listen(); s.settimeout(0.5)
+try: s.accept(); print('connected')
+except TimeoutError: pass",
+                if address.contains(':') { "6" } else { "" }
+            );
+            ["-c".to_owned(), program]
+        };
+        let network = Network::new().expect("it is made");
+        for address in ["127.0.0.1", "0.0.0.0", "::1"] {
+            let sandbox = on(&network, "server");
+            let mut command = sandbox.command("python3");
+            let child = command.args(listen(address)).stdout(Stdio::piped()).spawn();
+            let child = child.expect("it starts");
+            assert!(child.wait_ready(80, long).expect("it is seen"), "{address}");
+            assert!(!child.wait_ready(81, Duration::from_millis(1)).expect("it is seen"));
+            let output = child.wait_with_output().expect("it ends");
+            assert_eq!(text(&output.stdout), "", "{address}: a connection was made");
+        }
+        let cell = Sandbox::new().cell().expect("it starts");
+        let mut ended = cell.command("true").spawn().expect("it starts");
+        assert!(!ended.wait_ready(80, long).expect("it is seen"));
+        ended.wait().expect("it ends");
+        assert!(!cell.wait_ready(80, Duration::ZERO).expect("it is seen"));
     });
 }

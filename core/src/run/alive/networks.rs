@@ -4,11 +4,14 @@ use super::Alive;
 use crate::base::error::{Error, Result};
 use crate::base::sys;
 use crate::host::namespace;
+use crate::host::network::listening::has_listener;
+use crate::host::socket::wait_for_any;
 use crate::policy::Namespace;
 use crate::run::network::{Membership, Network};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 impl Alive {
     fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
@@ -31,6 +34,39 @@ impl Alive {
         match self.memberships().first() {
             Some(membership) => membership.introduce(hosts),
             None => Ok(()),
+        }
+    }
+
+    /// Waits until a socket listens on a port. `false`: the process behind `pidfd` or the sandbox has
+    /// ended, or the time is over.
+    pub fn wait_ready(
+        &self,
+        pidfd: Option<BorrowedFd<'_>>,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<bool> {
+        /// The kernel tells nobody of a new listener, so the list is read again, at first often.
+        const LONGEST: Duration = Duration::from_millis(20);
+        let deadline = Instant::now().checked_add(timeout);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match has_listener(self.warden.pid(), port) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                Err(_) if !self.warden.is_alive()? => return Ok(false),
+                Err(error) => return Err(Error::io("read the listeners of the sandbox", error)),
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(false);
+            }
+            let until = now.checked_add(pause).into_iter().chain(deadline).min();
+            let processes: Vec<_> =
+                [Some(self.warden.pidfd()?), pidfd].into_iter().flatten().collect();
+            if wait_for_any(&processes, until)?.contains(&true) {
+                return Ok(false);
+            }
+            pause = (pause * 2).min(LONGEST);
         }
     }
 

@@ -1,0 +1,52 @@
+//! Which ports of another network namespace have a listener: proc_pid_net(5).
+
+use std::io;
+
+/// Whether a TCP socket listens on a port in the network namespace of a process.
+///
+/// # Errors
+///
+/// The error of reading, for example ENOENT if the process has ended.
+pub fn has_listener(pid: i32, port: u16) -> io::Result<bool> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}"));
+    if listens(&read("tcp")?, port) {
+        return Ok(true);
+    }
+    match read("tcp6") {
+        Ok(table) => Ok(listens(&table, port)),
+        // A kernel without IPv6.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn listens(table: &str, port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    table.lines().skip(1).any(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, state) = (words.next(), words.nth(1));
+        let local = local.and_then(|local| local.rsplit(':').next());
+        state == Some(LISTEN) && local.is_some_and(|text| u16::from_str_radix(text, 16) == Ok(port))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0051 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1
+   1: 0100007F:0052 0100007F:8000 01 00000000:00000000 00:00000000 00000000  1000        0 2 1
+   2: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0";
+
+    #[test]
+    fn only_listeners_on_the_port_count() {
+        assert!(listens(TABLE, 81));
+        assert!(listens(TABLE, 8080));
+        assert!(!listens(TABLE, 82));
+        assert!(!listens(TABLE, 80));
+        assert!(!listens("", 81));
+        assert!(!listens("heading\nshort\n 1: x", 81));
+    }
+}
