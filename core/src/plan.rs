@@ -87,7 +87,7 @@ impl Manner {
     /// mapped.
     pub fn awaits(self) -> bool {
         // The ids of a copy are mapped by the template.
-        self.admits || matches!(self.mapping, Mapping::Range { .. }) && self.part != Part::Copy
+        self.admits || self.mapping.is_written_by_caller() && self.part != Part::Copy
     }
 }
 

@@ -54,6 +54,8 @@ impl Builder {
             // command's ids. The warden could not compare it: from inside the namespace, the outer
             // ids in the map are those of the parent namespace, not those of the caller.
             Mapping::Shared { .. } | Mapping::Unchanged { .. } | Mapping::Joined => {}
+            // No command runs behind these.
+            Mapping::Same => {}
         }
     }
 

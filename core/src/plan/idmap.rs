@@ -14,7 +14,8 @@ use crate::policy::{Namespace, Policy};
 use crate::wire::plan::{IdRange, protection};
 use map::{Map, MapKind};
 use nix::unistd::{getegid, geteuid};
-use std::fs;
+use std::fs::File;
+use std::io::{self, Write};
 
 /// How a sandbox's ids are mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub enum Mapping {
     Own,
     /// Ranges of ids, in maps that a privileged caller writes.
     Range { uids: IdRange, gids: IdRange },
+    /// Every id of the caller's user namespace, mapped to itself, in maps that a privileged caller
+    /// writes. For the user namespace of a private network, in which no command runs.
+    Same,
     /// No map: the sandbox shares the caller's user namespace, and the command changes to this user
     /// and group in it.
     Shared { uid: u32, gid: u32 },
@@ -43,6 +47,16 @@ impl Mapping {
         let mapping = Mapping::suitable(policy)?;
         mapping.check_groups(policy)?;
         Ok(mapping)
+    }
+
+    /// The mapping of the user namespace of a private network. Sandboxes below it can map the ids
+    /// that they can map elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The caller's capabilities cannot be read.
+    pub fn of_network() -> Result<Mapping> {
+        Ok(if can_set_ids()? { Mapping::Same } else { Mapping::Own })
     }
 
     fn suitable(policy: &Policy) -> Result<Mapping> {
@@ -131,6 +145,7 @@ impl Mapping {
                     namespace",
                 )
             }
+            Mapping::Same => Ok(()),
             Mapping::Own | Mapping::Unchanged { .. } if groups.is_empty() && no_groups()? => Ok(()),
             Mapping::Own | Mapping::Unchanged { .. } => denied(
                 "the caller may map no other ids than its own, and the kernel then lets no \
@@ -148,7 +163,9 @@ impl Mapping {
     /// The command's user and group id inside.
     pub fn ids(self, policy: &Policy) -> (u32, u32) {
         match self {
-            Mapping::Own | Mapping::Range { .. } | Mapping::Joined => (policy.uid, policy.gid),
+            Mapping::Own | Mapping::Range { .. } | Mapping::Same | Mapping::Joined => {
+                (policy.uid, policy.gid)
+            }
             // In a shared user namespace, ids inside and outside are the same.
             Mapping::Shared { uid, gid } | Mapping::Unchanged { uid, gid } => (uid, gid),
         }
@@ -166,6 +183,7 @@ impl Mapping {
             Mapping::Own
             | Mapping::Unchanged { .. }
             | Mapping::Range { .. }
+            | Mapping::Same
             | Mapping::Shared { .. } => Ok(self.known_owner(policy)),
             Mapping::Joined => joined_owner(policy, pid).map(Some),
         }
@@ -175,7 +193,7 @@ impl Mapping {
     /// namespace, where the ids are not yet known.
     pub fn known_owner(self, policy: &Policy) -> Option<(u32, u32)> {
         match self {
-            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Joined => None,
+            Mapping::Own | Mapping::Same | Mapping::Unchanged { .. } | Mapping::Joined => None,
             Mapping::Range { uids, gids } => {
                 Some((outside(uids, policy.uid), outside(gids, policy.gid)))
             }
@@ -196,37 +214,69 @@ impl Mapping {
         let same = |range: IdRange| IdRange { outside: range.inside, ..range };
         match self {
             Mapping::Range { uids, gids } => Mapping::Range { uids: same(uids), gids: same(gids) },
+            Mapping::Own
+            | Mapping::Same
+            | Mapping::Unchanged { .. }
+            | Mapping::Shared { .. }
+            | Mapping::Joined => self,
+        }
+    }
+
+    /// Whether the caller writes the maps.
+    pub fn is_written_by_caller(self) -> bool {
+        match self {
+            Mapping::Range { .. } | Mapping::Same => true,
             Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
-                self
+                false
             }
         }
     }
 
-    /// Writes the maps of the process `pid`, which waits for them. Only for [`Mapping::Range`].
+    /// Writes the maps of the process `pid`, which waits for them, if the caller is to write them.
+    /// `open` opens a file for writing.
     ///
     /// # Errors
     ///
     /// `NamespacesDenied` if the kernel refuses a map.
-    pub fn write(self, pid: i32) -> Result<()> {
-        let Mapping::Range { uids, gids } = self else { return Ok(()) };
+    pub fn write(self, pid: i32, open: impl Fn(&str) -> io::Result<File>) -> Result<()> {
         // user_namespaces(7) requires no order of the two maps.
-        for (kind, IdRange { inside, outside, count }) in
-            [(MapKind::Gid, gids), (MapKind::Uid, uids)]
-        {
-            let path = kind.path(&pid.to_string());
-            fs::write(&path, format!("{inside} {outside} {count}\n")).map_err(|error| {
-                let last = inside + (count - 1);
-                let action = format!(
-                    "map the {}s {inside} to {last} to host ids from {outside}",
-                    kind.name()
-                );
-                Error::new(ErrorKind::NamespacesDenied, action)
-                    .errno(error.raw_os_error().unwrap_or(libc::EIO))
-                    .at(path)
-            })?;
+        match self {
+            Mapping::Range { uids, gids } => {
+                for (kind, range) in [(MapKind::Gid, gids), (MapKind::Uid, uids)] {
+                    let IdRange { inside, outside, count } = range;
+                    let last = inside + (count - 1);
+                    let what = format!("{inside} to {last} to host ids from {outside}");
+                    write_map(&open, pid, kind, &what, &format!("{inside} {outside} {count}\n"))?;
+                }
+                Ok(())
+            }
+            Mapping::Same => [MapKind::Gid, MapKind::Uid].into_iter().try_for_each(|kind| {
+                let lines = Map::of(kind, "self")?.lines;
+                let line =
+                    |(first, _, count): &(u32, u32, u32)| format!("{first} {first} {count}\n");
+                let text: String = lines.iter().map(line).collect();
+                write_map(&open, pid, kind, "of the caller to themselves", &text)
+            }),
+            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
+                Ok(())
+            }
         }
-        Ok(())
     }
+}
+
+fn write_map(
+    open: impl Fn(&str) -> io::Result<File>,
+    pid: i32,
+    kind: MapKind,
+    what: &str,
+    text: &str,
+) -> Result<()> {
+    let path = kind.path(&pid.to_string());
+    open(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
+        Error::new(ErrorKind::NamespacesDenied, format!("map the {}s {what}", kind.name()))
+            .errno(error.raw_os_error().unwrap_or(libc::EIO))
+            .at(path)
+    })
 }
 
 /// The protection `OTHER_USER`, if a command with this user and group outside differs from the

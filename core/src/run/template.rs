@@ -80,9 +80,11 @@ impl Template {
     pub fn request_copy(&self, plan: &Plan, theirs: &Socket, entries: &[File]) -> Result<()> {
         let (maps, uids, gids) = match plan.manner.mapping {
             Mapping::Range { uids, gids } => (true, uids, gids),
-            Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
-                (false, IdRange::default(), IdRange::default())
-            }
+            Mapping::Own
+            | Mapping::Same
+            | Mapping::Unchanged { .. }
+            | Mapping::Shared { .. }
+            | Mapping::Joined => (false, IdRange::default(), IdRange::default()),
         };
         let request = Request::Clone {
             namespaces: plan.flags,

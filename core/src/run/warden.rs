@@ -7,9 +7,10 @@ use crate::base::processes;
 use crate::base::sys::{Gone, reap};
 use crate::base::watched::Watched;
 use crate::host::enforce::Enforcement;
+use crate::host::launch::visit::{Stop, visit};
 use crate::host::launch::{Birthplace, Launched, launch};
 use crate::host::socket::{self, Received, Socket, wait_readable};
-use crate::plan::idmap;
+use crate::plan::idmap::{self, Mapping};
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
 use crate::run::failure;
@@ -19,6 +20,9 @@ use crate::run::watchdog::MARGIN;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
 use crate::wire::plan::namespace;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,7 +85,8 @@ impl Warden {
         }
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), entered);
-            let admitted = admitted.and_then(|()| plan.manner.mapping.write(warden.pid()));
+            let admitted =
+                admitted.and_then(|()| write_maps(plan.manner.mapping, warden.pid(), birthplace));
             warden.resume(admitted)?;
         }
         Ok(warden)
@@ -331,6 +336,21 @@ impl Drop for Warden {
             self.kill();
         }
     }
+}
+
+/// Writes the id maps of a warden, if the caller is to write them.
+fn write_maps(mapping: Mapping, pid: i32, birthplace: Option<Birthplace<'_>>) -> Result<()> {
+    let direct = |path: &str| OpenOptions::new().write(true).open(path);
+    let written = mapping.write(pid, direct);
+    let (Err(_), Some(Birthplace { users, .. })) = (&written, birthplace) else { return written };
+    // Only from within the parent of its user namespace can a process write the maps of another
+    // (user_namespaces(7)), and the parent is that of the network.
+    mapping.write(pid, |path| {
+        let path = CString::new(path)?;
+        let stops = [Stop::Enter(users, Namespace::User.flag()), Stop::Open(&path, libc::O_WRONLY)];
+        let opened = visit(&stops).map_err(|(_, error)| error)?;
+        opened.into_iter().next().map(File::from).ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
 }
 
 fn send_found(

@@ -111,6 +111,7 @@ fn ids() -> Check {
         }
         Ok(
             Mapping::Own
+            | Mapping::Same
             | Mapping::Unchanged { .. }
             | Mapping::Shared { .. }
             | Mapping::Joined,

@@ -335,7 +335,7 @@ fn masked_proc() -> String {
 fn why_unreadable(source: &Path, mapping: Mapping) -> String {
     let source = source.display();
     match mapping {
-        Mapping::Own | Mapping::Unchanged { .. } => {
+        Mapping::Own | Mapping::Same | Mapping::Unchanged { .. } => {
             format!("the caller may not read it: let its user read {source}")
         }
         Mapping::Range { .. } | Mapping::Shared { .. } => format!(
@@ -354,6 +354,7 @@ fn why_unreadable(source: &Path, mapping: Mapping) -> String {
 fn why_not_mapped(mapping: Mapping) -> &'static str {
     match mapping {
         Mapping::Own
+        | Mapping::Same
         | Mapping::Unchanged { .. }
         | Mapping::Range { .. }
         | Mapping::Shared { .. } => {

@@ -37,7 +37,7 @@ pub fn make() -> Result<(Kept, Netlink)> {
         nested: true,
         ..Policy::default()
     };
-    let mapping = Mapping::choose(&policy)?;
+    let mapping = Mapping::of_network()?;
     let sandbox = Sandbox::from_policy(policy);
     let manner =
         Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
