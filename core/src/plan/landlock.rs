@@ -30,7 +30,7 @@ impl Builder {
         let rules = when(files, landlock::FILES)
             | when(unnested, landlock::MOUNTLESS)
             | when(unnested && !entered, landlock::SIGNALS)
-            | when(unnested && !entered && policy.private(Namespace::Net), landlock::SOCKETS)
+            | when(unnested && !entered && policy.has_own_network(), landlock::SOCKETS)
             | when(policy.tcp_bind.is_some(), landlock::BIND)
             | when(policy.tcp_connect.is_some(), landlock::CONNECT);
         let (mut readable, mut writable, mut devices) = (Vec::new(), Vec::new(), Vec::new());

@@ -329,6 +329,7 @@ impl Alive {
     pub fn end(&self) -> Gone {
         let gone = self.warden.end();
         self.enforcement().cgroup = Default::default();
+        self.leave_networks();
         gone
     }
 
@@ -352,6 +353,7 @@ impl Alive {
             let _ = self.enforcement().cgroup.thaw();
             self.warden.kill();
             self.enforcement().cgroup = Default::default();
+            self.leave_networks();
         }
     }
 

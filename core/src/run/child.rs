@@ -152,7 +152,7 @@ impl Child {
     }
 
     /// The addresses in the private network that the command is a member of, IPv4 first. Empty
-    /// without a network.
+    /// without a network, and once the outcome is known.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.alive.addresses()
     }

@@ -42,6 +42,27 @@ fn every_member_reaches_every_other() {
     });
 }
 
+/// Members that only wait still refuse connections, and so show that they are reached.
+#[test]
+fn a_hundred_members_have_names_and_are_reached() {
+    as_each("a_hundred_members_have_names_and_are_reached", |_| {
+        let network = Network::new().expect("it is made");
+        let start = |number| on(&network, &format!("m{number}")).cell().expect("it starts");
+        let cells: Vec<_> = std::thread::scope(|scope| {
+            let start = &start;
+            let quarter = |part: usize| {
+                scope.spawn(move || (0..25).map(|one| start(part * 25 + one)).collect::<Vec<_>>())
+            };
+            let threads: Vec<_> = (0..4).map(quarter).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
+        });
+        for cell in [&cells[0], &cells[99]] {
+            let program = "print(sum(ask(f'm{number}', 30) == 'ConnectionRefusedError' for number in range(100)))";
+            assert_eq!(text(&python(cell, program).stdout), "100\n");
+        }
+    });
+}
+
 #[test]
 fn a_hosts_file_follows_the_members() {
     as_each("a_hosts_file_follows_the_members", |_| {
@@ -109,6 +130,28 @@ fn a_cell_is_in_no_two_networks_that_share_an_address() {
         let host = Sandbox::new().share(seclude::Namespace::Net).cell().expect("it starts");
         let error = host.connect(&other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    });
+}
+
+/// Handles of what has ended keep no name.
+#[test]
+fn a_member_leaves_when_it_ends() {
+    as_each("a_member_leaves_when_it_ends", |_| {
+        let network = Network::new().expect("it is made");
+        let sandbox = on(&network, "one");
+        let mut child = sandbox.command("true").spawn().expect("it starts");
+        assert_eq!(child.addresses().len(), network.subnets().len());
+        child.wait().expect("it ends");
+        assert_eq!((child.addresses(), network.members()), (vec![], vec![]));
+        let cell = sandbox.cell().expect("it starts");
+        let _running = cell.command("sleep").arg("1000").spawn().expect("it starts");
+        cell.close();
+        assert_eq!(network.members(), []);
+        let mut killed = sandbox.command("sleep").arg("1000").spawn().expect("it starts");
+        killed.kill().expect("it runs");
+        killed.wait().expect("it ends");
+        assert_eq!(network.members(), []);
+        drop((child, killed));
     });
 }
 
