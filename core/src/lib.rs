@@ -138,7 +138,7 @@ pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};
 pub use run::command::{Command, Output, Stdio};
 pub use run::interaction::Interaction;
-pub use run::network::{Member, Network, NetworkBuilder};
+pub use run::network::{Member, Network, NetworkBuilder, Traffic};
 pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};
 pub use run::testing;

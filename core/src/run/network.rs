@@ -83,6 +83,20 @@ pub struct Member {
     pub addresses: Vec<IpAddr>,
 }
 
+/// What a member has sent and received in a network: [`Network::traffic`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// The frames that it has sent.
+    pub sent_packets: u64,
+    /// The bytes in these frames, with their headers.
+    pub sent_bytes: u64,
+    /// The frames that it has received. Those that were lost on the way do not count.
+    pub received_packets: u64,
+    /// The bytes in these frames, with their headers.
+    pub received_bytes: u64,
+}
+
 #[derive(Debug)]
 struct Switch {
     name: String,
@@ -129,6 +143,31 @@ impl Network {
     /// The members, in the order of their addresses.
     pub fn members(&self) -> Vec<Member> {
         self.0.members().list()
+    }
+
+    /// What a member, named by its host name or by one of its addresses, has sent and received since
+    /// it joined. The kernel counts it at the port of the switch.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if there is no such member.
+    pub fn traffic(&self, member: &str) -> Result<Traffic> {
+        self.0.check_creator()?;
+        let port = self.0.members().port(member).ok_or_else(|| self.has_no(member))?;
+        const ACTION: &str = "read the counters of a member's link";
+        let answer = self
+            .0
+            .netlink
+            .get(links::counters(port))
+            .map_err(|refusal| refused(refusal, ACTION))?;
+        let (from, to) = links::counted(&answer)
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, ACTION).errno(libc::ENODATA))?;
+        Ok(Traffic {
+            sent_packets: from[0],
+            sent_bytes: from[1],
+            received_packets: to[0],
+            received_bytes: to[1],
+        })
     }
 
     /// Makes a sandbox with these properties a member, before it starts.

@@ -133,6 +133,37 @@ fn a_cell_is_in_no_two_networks_that_share_an_address() {
     });
 }
 
+#[test]
+fn traffic_is_counted_for_each_member() {
+    as_each("traffic_is_counted_for_each_member", |_| {
+        let network = Network::new().expect("it is made");
+        let (server, client) = (serve(&on(&network, "server")), on(&network, "client").cell());
+        let client = client.expect("it starts");
+        let idle = on(&network, "idle").cell().expect("it starts");
+        let before = network.traffic("server").expect("it is a member");
+        python(
+            &client,
+            "
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(50): s.sendto(bytes(1000), ('server', 9))
+",
+        );
+        let after = network.traffic("server").expect("it is a member");
+        let (bytes, packets) = (
+            after.received_bytes - before.received_bytes,
+            after.received_packets - before.received_packets,
+        );
+        // Each datagram with its headers, and some frames of neighbour discovery.
+        assert!((50 * 1042..60_000).contains(&bytes), "{bytes} bytes");
+        assert!((50..80).contains(&packets), "{packets} packets");
+        let address = client.addresses().expect("it lives")[0].to_string();
+        assert!(network.traffic(&address).expect("it is a member").sent_bytes >= 50 * 1042);
+        assert!(network.traffic("idle").expect("it is a member").sent_bytes < 10_000);
+        drop((server, idle));
+        assert_eq!(network.traffic("idle").unwrap_err().kind(), ErrorKind::Invalid);
+    });
+}
+
 /// Handles of what has ended keep no name.
 #[test]
 fn a_member_leaves_when_it_ends() {

@@ -108,6 +108,25 @@ pub fn addresses(device: u32, addresses: &[(IpAddr, u8)]) -> Vec<Message> {
         .collect()
 }
 
+/// Asks what a port has counted.
+pub fn counters(port: u32) -> RouteNetlinkMessage {
+    let mut link = LinkMessage::default();
+    link.header.index = port;
+    RouteNetlinkMessage::GetLink(link)
+}
+
+/// The counters in the answer: packets and bytes that the port has received from the member, and
+/// those that it has sent to it.
+pub fn counted(answer: &RouteNetlinkMessage) -> Option<([u64; 2], [u64; 2])> {
+    let RouteNetlinkMessage::NewLink(link) = answer else { return None };
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => {
+            Some(([stats.rx_packets, stats.rx_bytes], [stats.tx_packets, stats.tx_bytes]))
+        }
+        _ => None,
+    })
+}
+
 fn bring_up(link: &mut LinkMessage) {
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;

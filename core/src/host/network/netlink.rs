@@ -54,14 +54,7 @@ impl Netlink {
         let mut request = Vec::new();
         for (flags, message) in messages {
             *sequence = sequence.wrapping_add(1);
-            let mut header = NetlinkHeader::default();
-            header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-            header.sequence_number = *sequence;
-            let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
-            message.finalize();
-            let start = request.len();
-            request.resize(start + message.buffer_len().next_multiple_of(4), 0);
-            message.serialize(&mut request[start..]);
+            append(&mut request, NLM_F_REQUEST | NLM_F_ACK | flags, *sequence, message);
         }
         sendto(socket, &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())
             .map_err(Refusal::Message)?;
@@ -86,6 +79,50 @@ impl Netlink {
         }
         refused.map_or(Ok(()), |errno| Err(Refusal::Message(errno)))
     }
+
+    /// Asks one question. The answer is one message.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused it, or answered with something else.
+    pub fn get(&self, question: RouteNetlinkMessage) -> Result<RouteNetlinkMessage, Refusal> {
+        let socket = self.socket.get().map_err(Refusal::Closed)?.as_raw_fd();
+        let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        *sequence = sequence.wrapping_add(1);
+        let mut request = Vec::new();
+        append(&mut request, NLM_F_REQUEST, *sequence, question);
+        sendto(socket, &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())
+            .map_err(Refusal::Message)?;
+        loop {
+            let mut answer = [0; 8192];
+            let length =
+                recv(socket, &mut answer, MsgFlags::MSG_DONTWAIT).map_err(Refusal::Message)?;
+            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer[..length])
+                .map_err(|_| Refusal::Message(Errno::EPROTO))?;
+            if message.header.sequence_number != *sequence {
+                // An answer to an earlier request, which had failed midway.
+                continue;
+            }
+            return match message.payload {
+                NetlinkPayload::InnerMessage(message) => Ok(message),
+                NetlinkPayload::Error(error) => {
+                    Err(Refusal::Message(Errno::from_raw(error.raw_code().wrapping_neg())))
+                }
+                _ => Err(Refusal::Message(Errno::EPROTO)),
+            };
+        }
+    }
+}
+
+fn append(request: &mut Vec<u8>, flags: u16, sequence: u32, message: RouteNetlinkMessage) {
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    header.sequence_number = sequence;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let start = request.len();
+    request.resize(start + message.buffer_len().next_multiple_of(4), 0);
+    message.serialize(&mut request[start..]);
 }
 
 /// The sequence numbers of the messages that were answered, each with its errno or 0.

@@ -51,7 +51,7 @@ impl Faults {
 }
 
 impl Member {
-    fn is_called(&self, name: &str) -> bool {
+    pub(super) fn is_called(&self, name: &str) -> bool {
         self.hostname.as_deref() == Some(name)
             || self.addresses.iter().any(|address| name.parse() == Ok(*address))
     }
@@ -168,13 +168,17 @@ impl Network {
         for name in names {
             let name = name.as_ref();
             if !members.iter().any(|member| member.is_called(name)) {
-                return Err(Error::invalid(
-                    format!("member {name:?}"),
-                    format!("the network {} has none of this name or address", self.name()),
-                ));
+                return Err(self.has_no(name));
             }
         }
         Ok(())
+    }
+
+    pub(super) fn has_no(&self, member: &str) -> Error {
+        Error::invalid(
+            format!("member {member:?}"),
+            format!("the network {} has none of this name or address", self.name()),
+        )
     }
 
     fn change_faults(&self, change: impl FnOnce(&mut Faults)) -> Result<()> {

@@ -62,6 +62,11 @@ impl Members {
         self.all.values().map(|entry| entry.member.clone()).collect()
     }
 
+    /// The port of the member with this name or address.
+    pub fn port(&self, name: &str) -> Option<u32> {
+        self.all.values().find(|entry| entry.member.is_called(name)).map(|entry| entry.port)
+    }
+
     /// A number that no member has. Numbers are given out in turn, so that one is not used again
     /// while others may still know its last owner.
     fn free_number(&self) -> Option<u32> {
