@@ -87,6 +87,7 @@ fn own(name: &str) -> (&'static str, &'static str) {
             "Iterable[NamespaceKind]",
             "list of `user` `mount` `pid` `net` `ipc` `uts` `cgroup` `time`",
         ),
+        "network" => ("seclude.Network | str", "name"),
         "capabilities" => ("Iterable[str]", "list of names: `net_admin`, `sys_ptrace`"),
         "clock_offsets" => ("Mapping[Clock, int]", "`{\"monotonic\": s, \"boottime\": s}`"),
         "root" => ("Path", "path"),

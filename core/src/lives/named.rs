@@ -145,7 +145,10 @@ impl NamedCell {
             }
         }
         let cell = EnteredCell { cgroups: self.cgroups.clone(), mechanisms: self.mechanisms };
-        Ok(Joined::new(self.sandbox.clone(), Existing { namespaces: entered, cell: Some(cell) }))
+        Ok(Joined::new(
+            self.sandbox.clone().without_network(),
+            Existing { namespaces: entered, cell: Some(cell) },
+        ))
     }
 }
 

@@ -107,7 +107,7 @@ impl Alive {
         policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
         let membership = sandbox
-            .given_network()?
+            .needed_network()?
             .map(|network| network.join(policy.hostname.as_deref(), policy.address.as_deref()))
             .transpose()?;
         let birthplace = membership.as_ref().map(Membership::birthplace).transpose()?;
@@ -328,6 +328,7 @@ impl Alive {
     /// and removes the cgroups.
     pub fn end(&self) -> Gone {
         let gone = self.warden.end();
+        self.leave_networks();
         self.enforcement().cgroup = Default::default();
         self.leave_networks();
         gone
@@ -352,6 +353,7 @@ impl Alive {
         if self.warden.is_ours() {
             let _ = self.enforcement().cgroup.thaw();
             self.warden.kill();
+            self.leave_networks();
             self.enforcement().cgroup = Default::default();
             self.leave_networks();
         }

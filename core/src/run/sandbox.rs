@@ -5,6 +5,7 @@ mod compiled;
 mod confined;
 mod explain;
 mod for_tests;
+mod networks;
 mod plain;
 mod text;
 
@@ -92,12 +93,12 @@ impl Sandbox {
     pub fn check(&self) -> Result<()> {
         self.policy.check()?;
         let Policy { hostname, address, .. } = &self.policy;
-        self.given_network()?
+        self.needed_network()?
             .map_or(Ok(()), |network| network.check(hostname.as_deref(), address.as_deref()))
     }
 
     /// The private network that it is a member of.
-    pub(crate) fn given_network(&self) -> Result<Option<&Network>> {
+    pub(crate) fn needed_network(&self) -> Result<Option<&Network>> {
         match (&self.policy.network, &self.network) {
             (Some(name), None) => Err(Error::invalid(
                 format!("network {name}"),
