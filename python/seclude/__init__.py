@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .join import Joined, NamedCell, cells, enter, persist, release
     from .namespace_list import LiveNamespace, Namespaces, namespaces
+    from .network import Member, Network
     from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
     from .policy import Policy
     from .pool import NetworkStatistics, Pool, PoolStatistics, RetiredNetwork
@@ -110,8 +111,10 @@ __all__ = [
     "Learned",
     "Listener",
     "LiveNamespace",
+    "Member",
     "NamedCell",
     "Namespaces",
+    "Network",
     "NetworkStatistics",
     "Outcome",
     "Policy",
@@ -197,6 +200,7 @@ _HOMES = {
     ".job": "Job",
     ".join": "Joined NamedCell cells enter persist release",
     ".namespace_list": "LiveNamespace Namespaces namespaces",
+    ".network": "Member Network",
     ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
     ".policy": "Policy",
     ".pool": "NetworkStatistics Pool PoolStatistics RetiredNetwork",

@@ -22,6 +22,7 @@ __all__ = [
     "Command",
     "Joined",
     "Listener",
+    "Network",
     "Notification",
     "Pool",
     "Sandbox",
@@ -131,8 +132,8 @@ class Sandbox:
     def for_tests() -> Sandbox:
         """Make the sandbox for the caller's own tests."""
     @staticmethod
-    def from_json(text: str) -> Sandbox:
-        """Parse a policy written in JSON."""
+    def from_json(text: str, network: Network | None) -> Sandbox:
+        """Parse a policy written in JSON, and give it a network."""
     @staticmethod
     def from_toml(text: str) -> Sandbox:
         """Parse a policy written in TOML."""
@@ -140,6 +141,8 @@ class Sandbox:
         """Return the policy as JSON."""
     def to_toml(self) -> str:
         """Return the policy as TOML."""
+    def network(self) -> Network | None:
+        """Return the private network that it has been given."""
     def join(self, sources: Sources) -> Joined:
         """Return a `Joined` that runs commands in existing namespaces."""
     def __eq__(self, other: object, /) -> bool: ...
@@ -167,6 +170,12 @@ class Cell:
         """Return the names of the protections that apply to all commands of the cell."""
     def processes(self) -> list[_Seen]:
         """Return every process inside."""
+    def addresses(self) -> list[str]:
+        """Return the addresses in its private networks."""
+    def connect(self, network: Network) -> list[str]:
+        """Join a private network, and return the addresses there."""
+    def disconnect(self, network: Network) -> None:
+        """Leave a private network."""
     def usage(self) -> _Used:
         """Return what all commands have used so far."""
     def freeze(self) -> Freezer:
@@ -212,6 +221,23 @@ def cells() -> list[tuple[str, int, str]]:
 
 def enter(name: str) -> tuple[Joined, str]:
     """Enter the published cell of this name. Also return its policy in JSON."""
+
+@final
+class Network:
+    """A private network."""
+
+    @staticmethod
+    def make(name: str | None, subnets: list[str]) -> Network:
+        """Make a network. Without subnets, the network has its own choice of them."""
+    @property
+    def name(self) -> str:
+        """The name, by which policies as text name it."""
+    def subnets(self) -> list[str]:
+        """Return the subnets, IPv4 first."""
+    def members(self) -> list[tuple[str | None, list[str]]]:
+        """Return the host name and the addresses of each member."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class Pool:
@@ -268,6 +294,8 @@ class Child:
     def deadline(self) -> float | None:
         """Seconds until a time limit or `kill` must have ended the command, or None."""
 
+    def addresses(self) -> list[str]:
+        """Return its addresses in its private network."""
     @property
     def pipes_may_stay(self) -> bool:
         """Whether its pipes may stay open after it has ended."""

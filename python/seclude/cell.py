@@ -109,6 +109,27 @@ class Cell(CommandRunner):
         """Return every process inside: the warden first, each process after its parent."""
         return [Process._from_native(seen) for seen in self._core.processes()]
 
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses in the cell's private networks, those of its policy's network first."""
+        return self._core.addresses()
+
+    def connect(self, network: seclude.Network) -> list[str]:
+        """Join a private network with a further Ethernet device, and return the addresses there.
+
+        The other members find the cell by its host name, if its policy sets one. It finds them by
+        their addresses: its own `/etc/hosts` lists only the network of its policy.
+
+        Raises PolicyError if the cell shares the caller's network, if the subnets overlap with
+        those of a network that it is a member of, if a member has its host name, or if no address
+        is left.
+        """
+        return self._core.connect(network._core)
+
+    def disconnect(self, network: seclude.Network) -> None:
+        """Leave a private network. The connections there stop."""
+        self._core.disconnect(network._core)
+
     def usage(self) -> Usage:
         """Return what all commands have used since the cell was started or reset."""
         return Usage._from_native(self._core.usage())
@@ -133,7 +154,8 @@ class Cell(CommandRunner):
 
         A reset kills every process and empties the scratch file systems. Network, IPC objects, keys
         and clocks are new, counters start at zero, and the limits are those of the policy. Files of
-        the caller that are bound writable are not changed.
+        the caller that are bound writable are not changed. The cell is a member of its policy's
+        network again, and of no other.
 
         The first reset makes a template (see `Sandbox.prepare`). Later resets take a fraction of
         the time that a new cell takes.

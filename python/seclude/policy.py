@@ -34,8 +34,16 @@ class Policy(TypedDict, total=False):
     unshare: Iterable[NamespaceKind] | None
     """The kinds of namespace that the sandbox has of its own. Only needed for `time`, which is
     shared by default."""
+    network: seclude.Network | str | None
+    """The name of the private network that the sandbox is a member of (docs/networks.md). A
+    policy as text only names it, and the program gives it. Default: none. The sandbox then
+    has a network with nothing but a loopback device."""
+    address: str | None
+    """The address in the network, IPv4 or IPv6. The address in the other subnet has the same
+    number. By default the network chooses one that no member has."""
     hostname: str | None
-    """The host name, 1 to 64 bytes. Default: `sandbox`."""
+    """The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other
+    by it, if it is set."""
     domainname: str | None
     """The NIS domain name, 1 to 64 bytes. Default: the caller's."""
     clock_offsets: Mapping[Clock, int] | None

@@ -149,6 +149,11 @@ class Popen:
         """The pidfd, borrowed: the same as `fileno()`."""
         return self._child.pidfd
 
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses in the private network of the command, IPv4 first."""
+        return self._child.addresses()
+
     def poll(self) -> int | None:
         """Return the return code if the command has ended, else None. Does not wait."""
         if self.outcome is None:

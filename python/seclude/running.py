@@ -26,6 +26,11 @@ class Running:
         return self._process.inside_pid
 
     @property
+    def addresses(self) -> list[str]:
+        """The addresses in the private network of the command, IPv4 first."""
+        return self._process.addresses
+
+    @property
     def terminal(self) -> seclude.Terminal | None:
         """The caller's side of the command's terminal if a stream was `PTY`, else None.
 

@@ -13,6 +13,7 @@ from .command import Args, CommandOptions, Streams, Text, prepare
 from .command_runner import CommandRunner
 from .errors import PolicyError, SecludeError
 from .keywords import hint, refuse_unknown
+from .network import Network, given
 from .outcome import Outcome
 from .policy import Policy, as_json
 from .vocabulary import NamespaceKind
@@ -53,6 +54,9 @@ class Sandbox(CommandRunner):
 
     - `share`, `unshare`: sets of `user mount pid net ipc uts cgroup time`. All but `time` are
       private by default.
+    - `network`: the `Network` that each command and each cell is a member of. A policy as text only
+      names it; `replace(network=...)` then gives it, and until that nothing runs.
+    - `address`: the IPv4 or IPv6 address in the network, which otherwise chooses one.
     - `hostname`, `domainname`: 1 to 64 bytes.
     - `clock_offsets`: `{"monotonic": s, "boottime": s}`, in whole seconds.
 
@@ -120,7 +124,8 @@ class Sandbox(CommandRunner):
       `(soft, hard)`; see `setrlimit(2)`.
     - `warden`: an installed warden to execute instead of the one in the library.
 
-    Sandboxes are immutable, comparable, hashable and picklable. Any thread may use them.
+    Sandboxes are immutable, comparable, hashable and, unless they have a network, picklable. Any
+    thread may use them.
     """
 
     __slots__ = ("_core", "_limited")
@@ -130,7 +135,7 @@ class Sandbox(CommandRunner):
 
     def __init__(self, **policy: Unpack[Policy]) -> None:
         _check_keys("Sandbox", policy)
-        object.__setattr__(self, "_core", _seclude.Sandbox.from_json(as_json(policy)))
+        object.__setattr__(self, "_core", _core(dict(policy)))
 
     @classmethod
     def _of(cls, core: _seclude.Sandbox) -> Self:
@@ -159,7 +164,7 @@ class Sandbox(CommandRunner):
 
         Raises PolicyError for an unknown key, with a hint that names the nearest known one.
         """
-        return cls._of(_seclude.Sandbox.from_json(text))
+        return cls._of(_seclude.Sandbox.from_json(text, None))
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -180,8 +185,11 @@ class Sandbox(CommandRunner):
     def replace(self, **changes: Unpack[Policy]) -> Self:
         """Return a copy of this sandbox with these keys changed. None restores a default."""
         _check_keys("replace", changes)
-        policy = json.loads(self.to_json()) | dict(changes)
-        return self._of(_seclude.Sandbox.from_json(as_json(policy)))
+        policy = json.loads(self.to_json())
+        network = self._core.network()
+        if network is not None:
+            policy["network"] = Network._of(network)
+        return self._of(_core(policy | dict(changes)))
 
     # ---- running, in addition to the methods of `CommandRunner`
 
@@ -331,12 +339,29 @@ class Sandbox(CommandRunner):
     def __hash__(self) -> int:
         return hash(self.to_json())
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
+        network = self._core.network()
+        if network is not None:
+            raise TypeError(
+                f"cannot pickle a sandbox in the network {network.name!r}, which exists only in"
+                " the process that made it: pickle replace(network=None)"
+            )
         return type(self).from_json, (self.to_json(),)
 
     def __repr__(self) -> str:
         policy = json.loads(self.to_json())
         return f"Sandbox({', '.join(f'{key}={value!r}' for key, value in policy.items())})"
+
+
+def _core(policy: dict[str, Any]) -> _seclude.Sandbox:
+    network = given(policy)
+    return _seclude.Sandbox.from_json(as_json(policy), network)
 
 
 def _check_keys(function: str, policy: Mapping[str, Any]) -> None:

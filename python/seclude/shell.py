@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .command import PTY
 from .files import bind
+from .network import with_named
 from .readiness import READ, WRITE, Deadline, Poll
 from .sandbox import Sandbox
 from .terminal import Terminal, raw_mode, window_size
@@ -96,7 +97,7 @@ def _sandbox(wanted: argparse.Namespace) -> Sandbox:
     files = json.loads(sandbox.to_json()).get("files", [])
     files += [bind(os.path.abspath(path)) for path in wanted.bind]
     files += [bind(os.path.abspath(path), writable=True) for path in wanted.writable]
-    return sandbox.replace(files=files, terminals=True)
+    return with_named(sandbox).replace(files=files, terminals=True)
 
 
 def _converse(process: Popen, terminal: Terminal) -> None:

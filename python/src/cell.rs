@@ -2,6 +2,7 @@
 
 use crate::command::{Command, Parts};
 use crate::error::raise;
+use crate::network::{Network, texts};
 use crate::outcome::{Seen, Used, seen, used};
 use crate::transfer::{Bounds, Done, done, path, transfer};
 use pyo3::prelude::*;
@@ -52,6 +53,23 @@ impl Cell {
     /// Returns every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, |cell| Ok(cell.processes()?.into_iter().map(seen).collect()))
+    }
+
+    /// Returns the addresses in its private networks.
+    fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.ask(py, |cell| cell.addresses().map(texts))
+    }
+
+    /// Joins a private network, and returns the addresses there.
+    fn connect(&self, py: Python<'_>, network: PyRef<'_, Network>) -> PyResult<Vec<String>> {
+        let network = network.core();
+        self.ask(py, |cell| cell.connect(network).map(texts))
+    }
+
+    /// Leaves a private network.
+    fn disconnect(&self, py: Python<'_>, network: PyRef<'_, Network>) -> PyResult<()> {
+        let network = network.core();
+        self.ask(py, |cell| cell.disconnect(network))
     }
 
     /// Returns what all commands have used so far.

@@ -3,6 +3,7 @@
 use crate::collected::{Left, left};
 use crate::error::{raise, refuse};
 use crate::listener::Listener;
+use crate::network::texts;
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
 use crate::time::duration;
 use crate::transfer::{Bounds, Done, done, path, transfer};
@@ -90,6 +91,11 @@ impl Child {
         let left =
             |deadline: Instant| deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         self.ask(py, "deadline", |child| Ok(child.deadline().map(left)))
+    }
+
+    /// Returns its addresses in its private network.
+    fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.ask(py, "addresses", |child| Ok(texts(child.addresses())))
     }
 
     /// Whether its pipes may stay open after it has ended.

@@ -21,6 +21,7 @@ mod interpreter;
 mod join;
 mod listener;
 mod namespaces;
+mod network;
 mod outcome;
 mod pool;
 mod sandbox;
@@ -39,6 +40,7 @@ fn _seclude(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<join::Joined>()?;
     module.add_class::<listener::Listener>()?;
     module.add_class::<listener::Notification>()?;
+    module.add_class::<network::Network>()?;
     module.add_class::<pool::Pool>()?;
     module.add_class::<sandbox::Sandbox>()?;
     module.add_function(wrap_pyfunction!(command::spawn_together, module)?)?;

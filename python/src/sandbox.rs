@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::command::{Command, Parts};
 use crate::error::raise;
 use crate::join::{Joined, Sources};
+use crate::network::Network;
 use crate::pool::Pool;
 use pyo3::prelude::*;
 
@@ -20,10 +21,19 @@ impl Sandbox {
         Sandbox::checked(py, seclude_core::Sandbox::for_tests())
     }
 
-    /// Parses a policy written in JSON.
+    /// Parses a policy written in JSON, and gives it a network.
     #[staticmethod]
-    fn from_json(py: Python<'_>, text: &str) -> PyResult<Sandbox> {
-        Sandbox::checked(py, seclude_core::Sandbox::from_json(text))
+    fn from_json(
+        py: Python<'_>,
+        text: &str,
+        network: Option<PyRef<'_, Network>>,
+    ) -> PyResult<Sandbox> {
+        let sandbox = seclude_core::Sandbox::from_json(text);
+        let given = |sandbox: seclude_core::Sandbox| match &network {
+            Some(network) => sandbox.network(network.core()),
+            None => sandbox,
+        };
+        Sandbox::checked(py, sandbox.map(given))
     }
 
     /// Parses a policy written in TOML.
@@ -40,6 +50,11 @@ impl Sandbox {
     /// Returns the policy as TOML.
     fn to_toml(&self, py: Python<'_>) -> PyResult<String> {
         self.0.to_toml().map_err(|error| raise(py, &error))
+    }
+
+    /// Returns the private network that it has been given.
+    fn network(&self) -> Option<Network> {
+        self.0.given_network().cloned().map(Network::new)
     }
 
     /// Prepares a command without starting it. Duplicates all descriptors.
@@ -76,12 +91,13 @@ impl Sandbox {
         Sandbox(sandbox)
     }
 
-    /// Validates a policy, so that mistakes are reported on construction and not on first use.
+    /// Validates a policy, so that mistakes are reported on construction and not on first use. A
+    /// network that it names may be given later.
     fn checked(
         py: Python<'_>,
         sandbox: seclude_core::Result<seclude_core::Sandbox>,
     ) -> PyResult<Sandbox> {
-        let checked = sandbox.and_then(|sandbox| sandbox.check().map(|()| Sandbox(sandbox)));
+        let checked = sandbox.and_then(|sandbox| sandbox.check_text().map(|()| Sandbox(sandbox)));
         checked.map_err(|error| raise(py, &error))
     }
 }

@@ -63,6 +63,15 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
             ],
         ),
         pytest.param("pool_judge", ["18 of 18 verdicts as expected"], marks=NEEDS_GCC),
+        (
+            "network",
+            [
+                "the server's address is 10.9.0.5",
+                "it listens",
+                "a member: server",
+                "hello, client",
+            ],
+        ),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
         (
             "collect",

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, NoReturn
 
 from ..errors import SecludeError
+from ..network import with_named
 from ..sandbox import Sandbox
 from .flow import outcomes
 from .progress import progress
@@ -151,7 +152,7 @@ def _policy(name: str | None) -> Sandbox:
 def _place(sandbox: Sandbox, wanted: argparse.Namespace) -> Pool | Cluster:
     """Return the pool or cluster in which the jobs run."""
     if wanted.scheduler is None:
-        return sandbox.pool(wanted.workers)
+        return with_named(sandbox).pool(wanted.workers)
     from ..cluster import Cluster
 
     try:
