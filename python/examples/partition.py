@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import seclude
@@ -75,17 +74,17 @@ class Cluster:
 
     def __init__(self) -> None:
         self.network = seclude.Network()
-        self.cells = {}
-        for name in NODES:
-            self.cells[name] = seclude.Sandbox(network=self.network, hostname=name).cell()
-            self.cells[name].Popen([sys.executable, "-c", NODE])
+        sandbox = seclude.Sandbox(network=self.network)
+        self.cells = {name: sandbox.replace(hostname=name).cell() for name in NODES}
+        # A process that nobody refers to any more is ended.
+        self.nodes = [cell.popen(["python3", "-c", NODE]) for cell in self.cells.values()]
         for cell in self.cells.values():
             assert cell.wait_ready(PORT, timeout=60)
 
     def ask(self, node: str, kind: str, key: str, value: str | None = None) -> Any:
         """Asks a node, from beside it: clients are not cut off from their nodes."""
         request = json.dumps({"kind": kind, "key": key, "value": value})
-        client = [sys.executable, "-c", CLIENT, node, str(PORT), request]
+        client = ["python3", "-c", CLIENT, node, str(PORT), request]
         return json.loads(self.cells[node].run(client, capture_output=True, check=True).stdout)
 
     def close(self) -> None:

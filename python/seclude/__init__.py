@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .join import Joined, NamedCell, cells, enter, persist, release
     from .namespace_list import LiveNamespace, Namespaces, namespaces
-    from .network import Member, Network
+    from .network import Member, Network, Traffic
     from .outcome import CompletedRun, Ended, Outcome, Pressure, Process, Usage
     from .policy import Policy
     from .pool import NetworkStatistics, Pool, PoolStatistics, RetiredNetwork
@@ -136,6 +136,7 @@ __all__ = [
     "Terminal",
     "Test",
     "TimeoutExpired",
+    "Traffic",
     "Usage",
     "__version__",
     "cells",
@@ -200,7 +201,7 @@ _HOMES = {
     ".job": "Job",
     ".join": "Joined NamedCell cells enter persist release",
     ".namespace_list": "LiveNamespace Namespaces namespaces",
-    ".network": "Member Network",
+    ".network": "Member Network Traffic",
     ".outcome": "CompletedRun Ended Outcome Pressure Process Usage",
     ".policy": "Policy",
     ".pool": "NetworkStatistics Pool PoolStatistics RetiredNetwork",

@@ -172,6 +172,8 @@ class Cell:
         """Return every process inside."""
     def addresses(self) -> list[str]:
         """Return the addresses in its private networks."""
+    def wait_ready(self, port: int, timeout: float) -> bool:
+        """Wait until a TCP socket listens on a port, for at most this many seconds."""
     def connect(self, network: Network) -> list[str]:
         """Join a private network, and return the addresses there."""
     def disconnect(self, network: Network) -> None:
@@ -236,6 +238,18 @@ class Network:
         """Return the subnets, IPv4 first."""
     def members(self) -> list[tuple[str | None, list[str]]]:
         """Return the host name and the addresses of each member."""
+    def traffic(self, member: str) -> tuple[int, int, int, int]:
+        """Return the packets and bytes that a member has sent, and those that it has received."""
+    def partition(self, groups: list[list[str]]) -> None:
+        """Part the members into groups that do not reach each other."""
+    def isolate(self, member: str) -> None:
+        """Cut a member off from all others."""
+    def block(self, sender: str, receiver: str) -> None:
+        """Drop everything that one member sends to another."""
+    def set_loss(self, sender: str, receiver: str, probability: float) -> None:
+        """Drop frames from one member to another with this probability."""
+    def heal(self) -> None:
+        """End the partition, all isolation and all blocks."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -296,6 +310,8 @@ class Child:
 
     def addresses(self) -> list[str]:
         """Return its addresses in its private network."""
+    def wait_ready(self, port: int, timeout: float) -> bool:
+        """Wait until a TCP socket listens on a port, for at most this many seconds."""
     @property
     def pipes_may_stay(self) -> bool:
         """Whether its pipes may stay open after it has ended."""

@@ -13,6 +13,7 @@ from . import _seclude, log
 from .command import Text, size
 from .command_runner import CommandRunner
 from .errors import SecludeError
+from .network import wait_ready
 from .outcome import Process, Usage
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
 from .vocabulary import Freezer, Protection
@@ -113,6 +114,13 @@ class Cell(CommandRunner):
     def addresses(self) -> list[str]:
         """The addresses in the cell's private networks, those of its policy's network first."""
         return self._core.addresses()
+
+    def wait_ready(self, port: int, timeout: float | None = None) -> bool:
+        """Wait until a TCP socket listens on a port in the cell's network. Makes no connection.
+
+        Returns False if the cell has ended or the time, in seconds, is over.
+        """
+        return wait_ready(self._core.wait_ready, lambda: not self.is_alive, port, timeout)
 
     def connect(self, network: seclude.Network) -> list[str]:
         """Join a private network with a further Ethernet device, and return the addresses there.

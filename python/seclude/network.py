@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
@@ -20,6 +21,23 @@ class Member:
     """The host name, or None if the policy sets none."""
     addresses: tuple[str, ...]
     """Its addresses, IPv4 first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a member of a network has sent and received since it joined.
+
+    The kernel counts it at the port of the switch. Bytes include the headers of the frames.
+    """
+
+    sent_packets: int
+    """The frames that it has sent."""
+    sent_bytes: int
+    """The bytes in these frames."""
+    received_packets: int
+    """The frames that it has received. Those that were lost on the way do not count."""
+    received_bytes: int
+    """The bytes in these frames."""
 
 
 class Network:
@@ -59,9 +77,7 @@ class Network:
     _core: _seclude.Network
 
     def __init__(self, name: str | None = None, subnets: Iterable[str] | None = None) -> None:
-        if isinstance(subnets, str):
-            raise TypeError(f"subnets: a list of texts is expected, not the text {subnets!r}")
-        self._core = _seclude.Network.make(name, list(subnets or ()))
+        self._core = _seclude.Network.make(name, names("subnets", subnets or ()))
 
     @classmethod
     def _of(cls, core: _seclude.Network) -> Self:
@@ -84,6 +100,52 @@ class Network:
         """The members at this moment, in the order of their addresses."""
         return [Member(hostname, tuple(found)) for hostname, found in self._core.members()]
 
+    def traffic(self, member: str) -> Traffic:
+        """Return what a member has sent and received since it joined.
+
+        The member is named by its host name or by one of its addresses. Raises PolicyError if there
+        is none.
+        """
+        return Traffic(*self._core.traffic(member))
+
+    def partition(self, groups: Iterable[Iterable[str]]) -> None:
+        """Part the members into groups that do not reach each other.
+
+        The members that no group names form a group of their own. This replaces an earlier
+        partition.
+
+        A fault applies to whoever has the name, also to a member that ends and starts again. The
+        members may run meanwhile. A frame that meets a fault is lost. The ports of the network
+        change one after another, within about a tenth of a millisecond each.
+
+        Raises PolicyError if there is no such member, or if one is in two groups; SetupError if the
+        kernel has no classic filters (CONFIG_NET_CLS_BPF).
+        """
+        self._core.partition([names("groups", group) for group in groups])
+
+    def isolate(self, member: str) -> None:
+        """Cut a member off from all others. Raises as `partition` does."""
+        self._core.isolate(member)
+
+    def block(self, sender: str, receiver: str) -> None:
+        """Drop everything that one member sends to another.
+
+        The other direction stays as it is. Raises as `partition` does.
+        """
+        self._core.block(sender, receiver)
+
+    def set_loss(self, sender: str, receiver: str, probability: float) -> None:
+        """Drop each frame that one member sends to another with a probability from 0 to 1.
+
+        0 ends it. The other direction stays as it is. A frame holds up to 64 KiB of a TCP stream.
+        Raises as `partition` does.
+        """
+        self._core.set_loss(sender, receiver, probability)
+
+    def heal(self) -> None:
+        """End the partition, all isolation and all blocks. Loss stays until it is set to 0."""
+        self._core.heal()
+
     def __eq__(self, other: object) -> bool:
         return self._core == other._core if isinstance(other, Network) else NotImplemented
 
@@ -103,6 +165,30 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<seclude.Network: {self.name}, {' '.join(self.subnets)}>"
+
+
+def names(what: str, given: Iterable[str]) -> list[str]:
+    """Return a list of texts, and refuse a text, which is one of its letters."""
+    if isinstance(given, str):
+        raise TypeError(f"{what}: a list of texts is expected, not the text {given!r}")
+    return list(given)
+
+
+def wait_ready(
+    listens: Callable[[int, float], bool],
+    ended: Callable[[], bool],
+    port: int,
+    timeout: float | None,
+) -> bool:
+    """Ask until there is a listener, in short waits, so that signals are handled between them."""
+    longest = 0.1
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = longest if deadline is None else max(0.0, deadline - time.monotonic())
+        if listens(port, min(left, longest)):
+            return True
+        if left == 0 or ended():
+            return False
 
 
 def with_named(sandbox: seclude.Sandbox) -> seclude.Sandbox:

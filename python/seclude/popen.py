@@ -24,6 +24,7 @@ from .collected import Collected
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
+from .network import wait_ready
 from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll
 from .text import Mode
@@ -153,6 +154,16 @@ class Popen:
     def addresses(self) -> list[str]:
         """The addresses in the private network of the command, IPv4 first."""
         return self._child.addresses()
+
+    def wait_ready(self, port: int, timeout: float | None = None) -> bool:
+        """Wait until a TCP socket listens on a port in the command's network.
+
+        Makes no connection. Returns False if the command has ended or the time, in seconds, is
+        over. In a network that the command shares, another program may be the one that listens.
+        """
+        return wait_ready(
+            self._child.wait_ready, lambda: self.poll() is not None, port, timeout
+        )
 
     def poll(self) -> int | None:
         """Return the return code if the command has ended, else None. Does not wait."""

@@ -4,6 +4,7 @@ use crate::command::{Command, Parts};
 use crate::error::raise;
 use crate::network::{Network, texts};
 use crate::outcome::{Seen, Used, seen, used};
+use crate::time::duration;
 use crate::transfer::{Bounds, Done, done, path, transfer};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -53,6 +54,12 @@ impl Cell {
     /// Returns every process inside.
     fn processes(&self, py: Python<'_>) -> PyResult<Vec<Seen>> {
         self.ask(py, |cell| Ok(cell.processes()?.into_iter().map(seen).collect()))
+    }
+
+    /// Waits until a TCP socket listens on a port, for at most this many seconds.
+    fn wait_ready(&self, py: Python<'_>, port: u16, timeout: f64) -> PyResult<bool> {
+        let timeout = duration(py, "timeout", timeout)?;
+        self.ask(py, |cell| cell.wait_ready(port, timeout))
     }
 
     /// Returns the addresses in its private networks.

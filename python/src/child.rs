@@ -93,6 +93,12 @@ impl Child {
         self.ask(py, "deadline", |child| Ok(child.deadline().map(left)))
     }
 
+    /// Waits until a TCP socket listens on a port, for at most this many seconds.
+    fn wait_ready(&self, py: Python<'_>, port: u16, timeout: f64) -> PyResult<bool> {
+        let timeout = duration(py, "timeout", timeout)?;
+        self.ask(py, "wait_ready", |child| child.wait_ready(port, timeout))
+    }
+
     /// Returns its addresses in its private network.
     fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.ask(py, "addresses", |child| Ok(texts(child.addresses())))

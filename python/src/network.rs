@@ -2,6 +2,7 @@
 
 use crate::error::raise;
 use pyo3::prelude::*;
+use seclude_core::{Result, Traffic};
 use std::net::IpAddr;
 
 /// A private network.
@@ -33,6 +34,44 @@ impl Network {
         self.0.subnets()
     }
 
+    /// Returns the packets and bytes that a member has sent, and those that it has received.
+    fn traffic(&self, py: Python<'_>, member: &str) -> PyResult<(u64, u64, u64, u64)> {
+        let traffic = self.ask(py, |network| network.traffic(member))?;
+        let Traffic { sent_packets, sent_bytes, received_packets, received_bytes, .. } = traffic;
+        Ok((sent_packets, sent_bytes, received_packets, received_bytes))
+    }
+
+    /// Parts the members into groups that do not reach each other.
+    fn partition(&self, py: Python<'_>, groups: Vec<Vec<String>>) -> PyResult<()> {
+        self.ask(py, |network| network.partition(groups))
+    }
+
+    /// Cuts a member off from all others.
+    fn isolate(&self, py: Python<'_>, member: &str) -> PyResult<()> {
+        self.ask(py, |network| network.isolate(member))
+    }
+
+    /// Drops everything that one member sends to another.
+    fn block(&self, py: Python<'_>, sender: &str, receiver: &str) -> PyResult<()> {
+        self.ask(py, |network| network.block(sender, receiver))
+    }
+
+    /// Drops frames from one member to another with this probability.
+    fn set_loss(
+        &self,
+        py: Python<'_>,
+        sender: &str,
+        receiver: &str,
+        probability: f64,
+    ) -> PyResult<()> {
+        self.ask(py, |network| network.set_loss(sender, receiver, probability))
+    }
+
+    /// Ends the partition, all isolation and all blocks.
+    fn heal(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, seclude_core::Network::heal)
+    }
+
     /// Returns the host name and the addresses of each member.
     fn members(&self, py: Python<'_>) -> Vec<(Option<String>, Vec<String>)> {
         let members = py.detach(|| self.0.members());
@@ -41,6 +80,15 @@ impl Network {
 }
 
 impl Network {
+    /// Calls the core without the GIL.
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        question: impl FnOnce(&seclude_core::Network) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        py.detach(|| question(&self.0)).map_err(|error| raise(py, &error))
+    }
+
     pub fn new(network: seclude_core::Network) -> Network {
         Network(network)
     }

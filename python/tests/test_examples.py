@@ -64,6 +64,18 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ),
         pytest.param("pool_judge", ["18 of 18 verdicts as expected"], marks=NEEDS_GCC),
         (
+            "partition",
+            [
+                "n1 puts red: red",
+                "n5 gets: red",
+                "n1 puts green: unavailable",
+                "n4 puts blue: blue",
+                "n1 gets: blue",
+                "n3 gets: unavailable",
+                "n2 gets: blue",
+            ],
+        ),
+        (
             "network",
             [
                 "the server's address is 10.9.0.5",

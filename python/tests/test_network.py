@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -141,3 +143,82 @@ def test_mistakes_name_themselves(network: Network) -> None:
         pytest.raises(seclude.PolicyError, match="a member of the network lab has it"),
     ):
         member(network, "one").run(["true"])
+
+
+def test_faults_between_members(network: Network) -> None:
+    ask = ["python3", "-c", "import socket, sys; socket.create_connection((sys.argv[1], 7), 1)"]
+    serve = ["python3", "-c", "import socket, time; s = socket.create_server(('', 7)); time.sleep(9**9)"]
+    with member(network, "a").cell() as a, member(network, "b").cell() as b:
+        server = b.popen(serve)
+        assert not b.wait_ready(8, 0)
+        assert server.wait_ready(7)
+        assert b.wait_ready(7, PATIENCE)
+
+        def reached() -> bool:
+            return a.run([*ask, "b"], capture_output=True).returncode == 0
+
+        assert reached()
+        faults: list[Callable[[], None]] = [
+            lambda: network.partition([["a"], ["b"]]),
+            lambda: network.isolate("b"),
+            lambda: network.block("a", "b"),
+            lambda: network.block("b", a.addresses[0]),
+        ]
+        for fault in faults:
+            fault()
+            assert not reached()
+            network.heal()
+            assert reached()
+        network.set_loss("a", "b", 1)
+        assert not reached()
+        network.heal()
+        assert not reached()
+        network.set_loss("a", "b", 0)
+        assert reached()
+        counted = network.traffic("b")
+        assert min(counted.received_packets, counted.sent_packets) > 5
+        assert counted.received_bytes > counted.received_packets * 40
+        server.kill()
+        server.wait()
+        assert not server.wait_ready(7, PATIENCE)
+
+
+def test_faults_of_no_one_are_mistakes(network: Network) -> None:
+    with member(network, "a").cell(), member(network, "b").cell():
+        for mistake in (
+            lambda: network.partition([["a"], ["x"]]),
+            lambda: network.partition([["a"], ["a"]]),
+            lambda: network.isolate("x"),
+            lambda: network.block("a", "x"),
+            lambda: network.set_loss("a", "b", 2),
+            lambda: network.traffic("x"),
+        ):
+            with pytest.raises(seclude.PolicyError):
+                mistake()
+        with pytest.raises(TypeError, match="a list of texts"):
+            network.partition(["a"])
+
+
+def test_a_forked_process_can_only_drop_a_network(network: Network) -> None:
+    cell = member(network, "a").cell()
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for use in (
+            lambda: member(network, "b").check(),
+            lambda: network.isolate("a"),
+            network.heal,
+            lambda: network.traffic("a"),
+            lambda: member(network, "b").run(["true"]),
+        ):
+            try:
+                use()
+            except seclude.PolicyError:
+                refused += 1
+        del cell
+        os._exit(refused)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 5
+    assert [one.hostname for one in network.members] == ["a"]
+    assert cell.run(["true"]).returncode == 0
+    cell.close()

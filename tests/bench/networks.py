@@ -47,7 +47,7 @@ print(trip, (time.perf_counter_ns() - start) / 300)
 '''
 network = seclude.Network()
 server = seclude.Sandbox(network=network, hostname="server").cell()
-server.Popen([sys.executable, "-c", ECHO])
+server.popen(["python3", "-c", ECHO])
 assert server.wait_ready(7, timeout=60)
 client = seclude.Sandbox(network=network).cell()
 plain, member = seclude.Sandbox(), seclude.Sandbox(network=network)
@@ -61,7 +61,7 @@ for line in sys.stdin:
         cell.close()
     else:
         cell, host = (server, "127.0.0.1") if word == "loopback" else (client, "server")
-        done = cell.run([sys.executable, "-c", ASK, host], capture_output=True, check=True)
+        done = cell.run(["python3", "-c", ASK, host], capture_output=True, check=True)
         print(done.stdout.decode().strip(), flush=True)
 """
 

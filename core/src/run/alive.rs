@@ -330,7 +330,6 @@ impl Alive {
         let gone = self.warden.end();
         self.leave_networks();
         self.enforcement().cgroup = Default::default();
-        self.leave_networks();
         gone
     }
 
@@ -355,7 +354,6 @@ impl Alive {
             self.warden.kill();
             self.leave_networks();
             self.enforcement().cgroup = Default::default();
-            self.leave_networks();
         }
     }
 
