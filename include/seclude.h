@@ -38,9 +38,10 @@
  *     System calls           Commands that talk to each other
  *     Landlock               Cells
  *     Commands               Pools
- *     Children               Namespaces that exist
- *     Control                Joining namespaces
- *     Terminals              Published cells
+ *     Children               Private networks
+ *     Control                Namespaces that exist
+ *     Terminals              Joining namespaces
+ *                            Published cells
  *                            What the host allows
  *                            Test programs
  *
@@ -237,6 +238,14 @@ typedef struct seclude_statistics seclude_statistics;
 
 /** What became of the network namespaces of a policy's template. */
 typedef struct seclude_networks seclude_networks;
+
+/** A private network that sandboxes and cells join. */
+typedef struct seclude_network seclude_network;
+
+/**
+ * The members of a network at one moment, in the order of their addresses. The list never changes.
+ */
+typedef struct seclude_members seclude_members;
 
 /** The namespaces that the caller may see, at one moment. The list never changes. */
 typedef struct seclude_namespaces seclude_namespaces;
@@ -603,7 +612,16 @@ void seclude_sandbox_unshare(seclude_sandbox *sandbox, int kinds);
  */
 void seclude_sandbox_clock_offset(seclude_sandbox *sandbox, int clock, int64_t seconds);
 
-/** The host name, 1 to 64 bytes. Default: `sandbox`. UTF-8. */
+/**
+ * The address in the network, IPv4 or IPv6. The address in the other subnet has the same number.
+ * By default the network chooses one that no member has. UTF-8.
+ */
+void seclude_sandbox_address(seclude_sandbox *sandbox, const char *address);
+
+/**
+ * The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by
+ * it, if it is set. UTF-8.
+ */
 void seclude_sandbox_hostname(seclude_sandbox *sandbox, const char *hostname);
 
 /** The NIS domain name, 1 to 64 bytes. Default: the caller's. UTF-8. */
@@ -2974,7 +2992,8 @@ int seclude_cell_kill_all(const seclude_cell *cell, seclude_error **err);
  *
  * No process is left. File systems in memory are empty. The network, System V objects, message
  * queues, keys and clocks are new, and the cgroups' counters are 0. The caller's files that are
- * bound writable stay as they are.
+ * bound writable stay as they are. The cell is a member of its policy's network again, and of no
+ * other.
  *
  * The first reset makes a template (`seclude_sandbox_prepare`). From then on, a reset costs a
  * fraction of a new cell.
@@ -3175,6 +3194,156 @@ struct seclude_networks {
      */
     char last_retired_why[24];
 };
+
+/* ================================================================================================
+ * Private networks
+ *
+ * seclude_network:
+ * A private network that sandboxes and cells join.
+ *
+ * Each member has an Ethernet device `eth0` with an address of its own, and reaches the others
+ * directly, in IPv4 and IPv6. Nothing leads out: neither to the host nor to another network. The
+ * members find each other by their host names (`seclude_sandbox_hostname`), which are in the
+ * `/etc/hosts` of each. A member is part of the network as long as its sandbox lives.
+ *
+ * No privileges are needed. A command can change neither the links and addresses nor the routes
+ * and packet filters of its network, whatever capabilities it keeps.
+ *
+ * All functions on a network may overlap, in any thread. A process that the caller forked may only
+ * free the network.
+ *
+ * seclude_members:
+ * The members of a network at one moment, in the order of their addresses. The list never changes.
+ *
+ * For an index past the end, the functions return NULL.
+ * ============================================================================================= */
+
+/**
+ * Makes a network.
+ *
+ * `name` has 1 to 64 bytes, and NULL stands for `network`. Policies as text name the network by
+ * it. UTF-8.
+ *
+ * `subnets` is an array of strings that ends with NULL: a subnet in the form `10.9.0.0/24`, one in
+ * the form `fd00:9::/64`, or one of each. With NULL, the network has 254 IPv4 addresses, and IPv6
+ * unless the kernel has none. No other network of this process then has the same.
+ *
+ * `SECLUDE_ENAMESPACES_DENIED` if the host lets the caller make no user and network namespaces,
+ * `SECLUDE_EUNSUPPORTED` if the kernel has no bridges or no virtual Ethernet devices.
+ *
+ * `*network` is owned: free it with `seclude_network_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_new(const char *name, const char *const *subnets, seclude_network **network,
+                        seclude_error **err);
+
+/**
+ * Frees a network. NULL is a no-op.
+ *
+ * The network ends once the sandboxes to which it was given and its members are gone, too, and
+ * when the calling process ends.
+ */
+void seclude_network_free(seclude_network *network);
+
+/** Returns the name. NULL for NULL. Borrowed: valid until the network is freed. */
+const char *seclude_network_name(const seclude_network *network);
+
+/**
+ * Returns a subnet, such as `10.64.0.0/24`, from 0, IPv4 first. NULL past the last. Borrowed:
+ * valid until the network is freed.
+ */
+const char *seclude_network_subnet(const seclude_network *network, size_t index);
+
+/**
+ * Lists the members at this moment.
+ *
+ * `*members` is owned: free it with `seclude_members_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_members(const seclude_network *network, seclude_members **members,
+                            seclude_error **err);
+
+/** Frees a list. NULL is a no-op. */
+void seclude_members_free(seclude_members *members);
+
+/** Returns the number of members in the list. 0 for NULL. */
+size_t seclude_members_count(const seclude_members *members);
+
+/**
+ * Returns a member's host name, or NULL if its policy sets none. Borrowed: valid until the list is
+ * freed.
+ */
+const char *seclude_members_hostname(const seclude_members *members, size_t index);
+
+/**
+ * Returns one of a member's addresses, from 0, IPv4 first. NULL past the last. Borrowed: valid
+ * until the list is freed.
+ */
+const char *seclude_members_address(const seclude_members *members, size_t index, size_t address);
+
+/**
+ * Makes each command and each cell of the sandbox a member of a private network. The sandbox keeps
+ * the network, so the caller may free it.
+ *
+ * A member has an address of its own there (`seclude_sandbox_address`) and, if a host name is set
+ * (`seclude_sandbox_hostname`), a name that the other members find in `/etc/hosts`. Two members
+ * cannot have the same name at once.
+ *
+ * A policy as text only names its network, by the key `network`. It is an error to start a command
+ * of such a sandbox before this function has given it a network, which then takes the place of the
+ * named one.
+ */
+void seclude_sandbox_network(seclude_sandbox *sandbox, const seclude_network *network);
+
+/**
+ * Returns the name of the network that the policy asks for, whether or not it was given yet.
+ *
+ * NULL if the policy asks for none, and for NULL. Owned: free it with `seclude_text_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_text *seclude_sandbox_network_name(const seclude_sandbox *sandbox);
+
+/**
+ * Returns the command's addresses in its private network, with a NUL after each, IPv4 first. The
+ * text is empty without a network.
+ *
+ * NULL after the output was collected, and for NULL. Owned: free it with `seclude_text_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_text *seclude_child_addresses(const seclude_child *child);
+
+/**
+ * Stores the cell's addresses in its private networks, with a NUL after each. Those in its
+ * policy's network come first.
+ *
+ * `*addresses` is owned: free it with `seclude_text_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_addresses(const seclude_cell *cell, seclude_text **addresses, seclude_error **err);
+
+/**
+ * Makes the running cell a member of a private network, by a further Ethernet device, until a
+ * reset.
+ *
+ * The other members find it by its host name, if its policy sets one. It finds them by their
+ * addresses: its own `/etc/hosts` lists only the network of its policy. `SECLUDE_EINVAL` if the
+ * cell is closed or shares the caller's network, if the subnets overlap with those of a network
+ * that it is a member of, if a member has its host name, or if no address is left.
+ *
+ * `*addresses` receives its addresses there, with a NUL after each, and is owned: free it with
+ * `seclude_text_free`. It is NULL on failure. `addresses` may be NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_connect(const seclude_cell *cell, const seclude_network *network,
+                         seclude_text **addresses, seclude_error **err);
+
+/**
+ * Takes the running cell out of a private network. Its connections there stop. `SECLUDE_EINVAL` if
+ * the cell is closed or is no member.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_disconnect(const seclude_cell *cell, const seclude_network *network,
+                            seclude_error **err);
 
 /* ================================================================================================
  * Namespaces that exist: seclude_namespaces

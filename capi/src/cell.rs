@@ -27,7 +27,7 @@ pub struct seclude_cell {
     cell: Cell,
 }
 
-fn cell<'a>(cell: *const seclude_cell) -> Answer<&'a Cell> {
+pub(crate) fn cell<'a>(cell: *const seclude_cell) -> Answer<&'a Cell> {
     Ok(&read("cell", cell)?.cell)
 }
 
@@ -192,7 +192,8 @@ pub unsafe extern "C" fn seclude_cell_kill_all(
 ///
 /// No process is left. File systems in memory are empty. The network, System V objects, message
 /// queues, keys and clocks are new, and the cgroups' counters are 0. The caller's files that are
-/// bound writable stay as they are.
+/// bound writable stay as they are. The cell is a member of its policy's network again, and of no
+/// other.
 ///
 /// The first reset makes a template (`seclude_sandbox_prepare`). From then on, a reset costs a
 /// fraction of a new cell.

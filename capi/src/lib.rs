@@ -29,6 +29,7 @@ pub mod learn;
 pub mod limits;
 pub mod listener;
 pub mod namespaces;
+pub mod network;
 pub mod outcome;
 pub mod output;
 pub mod policy;

@@ -196,7 +196,18 @@ pub unsafe extern "C" fn seclude_sandbox_clock_offset(
 // ---- settings of one value
 
 // faces: begin plain settings
-/// The host name, 1 to 64 bytes. Default: `sandbox`. UTF-8.
+/// The address in the network, IPv4 or IPv6. The address in the other subnet has the same number.
+/// By default the network chooses one that no member has. UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_address(
+    sandbox: *mut seclude_sandbox,
+    address: *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.address(utf8("address", address)?)));
+}
+
+/// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by
+/// it, if it is set. UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_hostname(
     sandbox: *mut seclude_sandbox,

@@ -118,7 +118,7 @@ done
 check "examples build with pkg-config alone" \
     make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
 tests="handles settings lifecycle callers enforcement syscalls transfer collect cells namespaces
-    terminals join"
+    terminals join networks"
 for test in $tests; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
@@ -149,8 +149,8 @@ done
 everything() { # WHO PREFIX...: runs every program with the command PREFIX before it
     who=$1
     shift
-    for example in hello poll files collect cell pool errors policy limits filters interactor \
-        doctor namespaces shell; do
+    for example in hello poll files collect cell pool network errors policy limits filters \
+        interactor doctor namespaces shell; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
     if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then

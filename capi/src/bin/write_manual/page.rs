@@ -3,7 +3,7 @@
 use crate::header::{Group, Header, Item};
 
 /// The pages of the groups whose titles name no type. The others are called like their type.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("", "libseclude"),
     ("Version", "seclude_version"),
     ("Types", "seclude_types"),
@@ -14,6 +14,7 @@ const NAMES: [(&str, &str); 10] = [
     ("Outcomes", "seclude_outcome"),
     ("System calls that the caller decides", "seclude_listener"),
     ("Joining namespaces", "seclude_join"),
+    ("Private networks", "seclude_network"),
 ];
 
 /// The pages by their names, and the links of the functions to them.
