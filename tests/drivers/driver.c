@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "members.h"
 #include "told.h"
 
 #define LINES 4096
@@ -85,6 +86,31 @@ static const struct line *find(const char *key)
         if (!strcmp(lines[i].key, key))
             return &lines[i];
     return NULL;
+}
+
+/* Makes the network of the job and its further members. */
+static int join_network(seclude_sandbox *sandbox, seclude_error **error)
+{
+    const char *subnets[SUBNETS + 1] = {NULL};
+    size_t count = 0;
+    if (!find("network"))
+        return 0;
+    for (size_t i = 0; i < line_count; i++)
+        if (!strcmp(lines[i].key, "subnet") && count < SUBNETS)
+            subnets[count++] = lines[i].value[0];
+    int code = make_network(sandbox, count ? subnets : NULL, error);
+    for (size_t i = 0; i < line_count && code == 0 && member_count < MEMBERS; i++) {
+        const char *words[16] = {NULL};
+        if (strcmp(lines[i].key, "member"))
+            continue;
+        for (size_t j = 0; j < 15 && i + 1 + j < line_count; j++) {
+            if (strcmp(lines[i + 1 + j].key, "member-arg"))
+                break;
+            words[j] = lines[i + 1 + j].value[0];
+        }
+        code = start_member(lines[i].value[0], words, error);
+    }
+    return code;
 }
 
 static int acts(const char *name)
@@ -443,6 +469,8 @@ int main(int count, char **words)
         code = seclude_sandbox_from_toml(find("policy-toml")->value[0], &sandbox, &error);
     else
         code = seclude_sandbox_from_json(find("policy-json")->value[0], &sandbox, &error);
+    if (code == 0)
+        code = join_network(sandbox, &error);
     if (code == 0 && acts("check")) {
         code = seclude_sandbox_check(sandbox, &error);
     } else if (code == 0 && (acts("json") || acts("toml"))) {
@@ -465,5 +493,6 @@ int main(int count, char **words)
     seclude_cell_free(cell);
     seclude_pool_free(pool);
     seclude_sandbox_free(sandbox);
+    end_members();
     return fclose(result) == 0 ? 0 : 3;
 }

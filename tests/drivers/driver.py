@@ -6,6 +6,7 @@ Usage: `driver.py JOB RESULT`. tests/src/bin/driver.rs and driver.c do the same.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,18 @@ def perform(job: Job, told: Told) -> None:
     in_toml = job.all("policy-toml")
     read = seclude.Sandbox.from_toml if in_toml else seclude.Sandbox.from_json
     sandbox = read((in_toml or job.all("policy-json"))[0][0].decode())
+    if not job.all("network"):
+        return act(job, sandbox, told)
+    members = Members(job, sandbox)
+    try:
+        members.start_all(job)
+        act(job, sandbox.replace(network=members.network), told)
+    finally:
+        members.end()
+
+
+def act(job: Job, sandbox: seclude.Sandbox, told: Told) -> None:
+    """Do what the job asks for with the sandbox."""
     if job.action == "check":
         return  # A Python sandbox is checked when it is made.
     if job.action == "json":
@@ -61,6 +74,44 @@ def perform(job: Job, told: Told) -> None:
         if isinstance(ground, seclude.Cell) and job.action == "reset":
             ground.reset()
         finish(job, start(job, ground), told)
+
+
+class Members:
+    """A network and its further members, which are there as long as this object."""
+
+    def __init__(self, job: Job, sandbox: seclude.Sandbox) -> None:
+        name = json.loads(sandbox.to_json())["network"]
+        subnets = [text.decode() for (text,) in job.all("subnet")]
+        self.network = seclude.Network(name, subnets or None)
+        self.cells: list[seclude.Cell] = []
+        self.running: list[seclude.Popen] = []
+
+    def start_all(self, job: Job) -> None:
+        wanted: list[tuple[str, list[bytes]]] = []
+        for key, values in job.lines:
+            if key == "member":
+                wanted.append((values[0].decode(), []))
+            elif key == "member-arg":
+                wanted[-1][1].append(values[0])
+        for policy, words in wanted:
+            self.start(policy, words)
+
+    def start(self, policy: str, words: list[bytes]) -> None:
+        """Start a member, and its command if it has one. Wait for the command's first line."""
+        cell = seclude.Sandbox(**json.loads(policy), network=self.network).cell()
+        self.cells.append(cell)
+        if words:
+            process = cell.popen(words, stdout=subprocess.PIPE)
+            assert process.stdout is not None
+            process.stdout.readline()
+            self.running.append(process)
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.communicate()
+        for cell in self.cells:
+            cell.close()
 
 
 def ground_of(job: Job, sandbox: seclude.Sandbox) -> Runs:

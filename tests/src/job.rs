@@ -5,6 +5,10 @@
 //! both in the format of [`crate::lines`], and exits with 0 whatever the command did. The C and
 //! Python drivers (`tests/drivers`) read the same format.
 
+mod network;
+
+pub use network::{Member, Network};
+
 use crate::lines::{escape, unescape};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -120,6 +124,8 @@ pub struct Job {
     /// The new limits for [`Action::Change`]: `memory` in bytes, `cpus`, `cpu_time` in seconds,
     /// `pids`.
     pub set: Vec<(String, f64)>,
+    /// The private network that the policy names, if the driver is to make it.
+    pub network: Option<Network>,
 }
 
 impl Action {
@@ -167,6 +173,7 @@ impl Default for Job {
             streams: [Stream::Null, Stream::Piped(Vec::new()), Stream::Piped(Vec::new())],
             descriptors: Vec::new(),
             set: Vec::new(),
+            network: None,
         }
     }
 }
@@ -254,6 +261,9 @@ impl Job {
         for (limit, value) in &self.set {
             line("set", &[limit.as_bytes(), value.to_string().as_bytes()]);
         }
+        if let Some(network) = &self.network {
+            network.write(&mut line);
+        }
         text
     }
 
@@ -336,7 +346,12 @@ impl Job {
                     word(0)?,
                     word(1)?.parse().map_err(|error| format!("{line}: {error}"))?,
                 )),
-                other => return Err(format!("no key {other}")),
+                other => {
+                    let value = value(0)?;
+                    if !network::read(&mut job, other, value)? {
+                        return Err(format!("no key {other}"));
+                    }
+                }
             }
         }
         Ok(job)
@@ -400,6 +415,13 @@ mod tests {
             ],
             descriptors: vec![(7, "/dev/null".into(), true)],
             set: vec![("cpus".into(), 0.5), ("memory".into(), 1_048_576.0)],
+            network: Some(Network {
+                subnets: vec!["10.9.0.0/24".into()],
+                members: vec![
+                    Member { policy: "{}".into(), command: vec!["a b".into(), "".into()] },
+                    Member { policy: "{\"uid\": 1}".into(), command: vec![] },
+                ],
+            }),
             ..Job::default()
         };
         assert_eq!(Job::read(&job.write()), Ok(job));

@@ -14,6 +14,7 @@ pub mod front;
 pub mod job;
 pub mod knobs;
 pub mod lines;
+pub mod members;
 pub mod mode;
 pub mod payload;
 pub mod pooler;

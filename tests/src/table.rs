@@ -6,11 +6,14 @@
 //! host's user id that user 1000 of the default sandbox is mapped to, and `{wait:300}` by 0.3, the
 //! seconds in which something must happen, or by a multiple of it on slow machines.
 
+mod network;
+
 use crate::caller::Caller;
 use crate::census::here;
 use crate::cgroups::Cgroups;
 use crate::expect::Expect;
-use crate::job::{Action, Job, Stream, Told};
+use crate::job::{Action, Job, Network, Stream, Told};
+use network::NetworkOfRow;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -53,6 +56,7 @@ pub struct Case {
     fixtures: BTreeMap<String, Fixture>,
     #[serde(default)]
     policy: toml::Table,
+    network: Option<NetworkOfRow>,
     policy_json: Option<String>,
     policy_toml: Option<String>,
     #[serde(default)]
@@ -407,6 +411,7 @@ impl Case {
                 .map(|given| (given.number, stage.system(&given.file).into(), given.write))
                 .collect(),
             set: self.set.iter().map(|(limit, value)| (limit.clone(), *value)).collect(),
+            network: self.network.as_ref().map(|network| network.job(stage)),
         }
     }
 

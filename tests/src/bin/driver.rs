@@ -10,6 +10,7 @@ use seclude::{
     Pressure, Result, Sandbox, Stdio, Transfer, Usage, WindowSize,
 };
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
+use seclude_tests::members;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
 fn perform(job: &Job, told: &mut Told) -> Result<()> {
     let sandbox =
         if job.toml { Sandbox::from_toml(&job.policy)? } else { Sandbox::from_json(&job.policy)? };
+    let (sandbox, _members) = members::start(job, sandbox)?;
     match job.action {
         Action::Check => sandbox.check(),
         Action::Json => {
