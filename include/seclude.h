@@ -158,8 +158,8 @@ const char *seclude_version(void);
 /* ================================================================================================
  * Types
  *
- * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics and
- * seclude_networks. Each is explained where its functions are.
+ * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics,
+ * seclude_networks and seclude_traffic. Each is explained where its functions are.
  * ============================================================================================= */
 
 /** What went wrong, at which step, and what to do about it. */
@@ -246,6 +246,9 @@ typedef struct seclude_network seclude_network;
  * The members of a network at one moment, in the order of their addresses. The list never changes.
  */
 typedef struct seclude_members seclude_members;
+
+/** What a member of a network has sent and received since it joined. */
+typedef struct seclude_traffic seclude_traffic;
 
 /** The namespaces that the caller may see, at one moment. The list never changes. */
 typedef struct seclude_namespaces seclude_namespaces;
@@ -3322,6 +3325,27 @@ SECLUDE_WARN_UNUSED
 int seclude_cell_addresses(const seclude_cell *cell, seclude_text **addresses, seclude_error **err);
 
 /**
+ * Waits until a TCP socket listens on `port` in the cell's network, for at most `milliseconds`.
+ * Makes no connection.
+ *
+ * Returns 1 if one does, and 0 if the cell has ended or the time is over.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_wait_ready(const seclude_cell *cell, uint16_t port, uint64_t milliseconds,
+                            seclude_error **err);
+
+/**
+ * Waits until a TCP socket listens on `port` in the command's network, for at most `milliseconds`.
+ * Makes no connection.
+ *
+ * Returns 1 if one does, and 0 if the command has ended or the time is over. In a network that the
+ * command shares, another program may be the one that listens.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_wait_ready(const seclude_child *child, uint16_t port, uint64_t milliseconds,
+                             seclude_error **err);
+
+/**
  * Makes the running cell a member of a private network, by a further Ethernet device, until a
  * reset.
  *
@@ -3344,6 +3368,78 @@ int seclude_cell_connect(const seclude_cell *cell, const seclude_network *networ
 SECLUDE_WARN_UNUSED
 int seclude_cell_disconnect(const seclude_cell *cell, const seclude_network *network,
                             seclude_error **err);
+
+/**
+ * What a member of a network has sent and received since it joined.
+ *
+ * The kernel counts it at the port of the switch. Bytes include the headers of the frames.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_traffic)`, as for `seclude_outcome`.
+ */
+struct seclude_traffic {
+    /** The frames that it has sent. */
+    uint64_t sent_packets;
+    /** The bytes in these frames. */
+    uint64_t sent_bytes;
+    /** The frames that it has received. Those that were lost on the way do not count. */
+    uint64_t received_packets;
+    /** The bytes in these frames. */
+    uint64_t received_bytes;
+};
+
+/**
+ * Parts the members into groups that do not reach each other. The members that no group names form
+ * a group of their own. Replaces an earlier partition.
+ *
+ * `groups` is an array that ends with NULL. Each of its elements is an array of strings that ends
+ * with NULL: the host names of members, or addresses of theirs.
+ *
+ * A fault applies to whoever has the name, also to a member that ends and starts again. The members
+ * may run meanwhile. A frame that meets a fault is lost. The ports of the network change one after
+ * another, within about a tenth of a millisecond each.
+ *
+ * `SECLUDE_EINVAL` if there is no such member, or if one is in two groups. `SECLUDE_ESETUP` or
+ * `SECLUDE_EUNSUPPORTED` if the kernel has no classic filters (CONFIG_NET_CLS_BPF).
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_partition(const seclude_network *network, const char *const *const *groups,
+                              seclude_error **err);
+
+/** Cuts a member off from all others. Fails as `seclude_network_partition` does. */
+SECLUDE_WARN_UNUSED
+int seclude_network_isolate(const seclude_network *network, const char *member,
+                            seclude_error **err);
+
+/**
+ * Drops everything that one member sends to another. The other direction stays as it is. Fails as
+ * `seclude_network_partition` does.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_block(const seclude_network *network, const char *from, const char *to,
+                          seclude_error **err);
+
+/**
+ * Drops each frame that one member sends to another with a probability from 0 to 1. 0 ends it. The
+ * other direction stays as it is. A frame holds up to 64 KiB of a TCP stream. Fails as
+ * `seclude_network_partition` does.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_set_loss(const seclude_network *network, const char *from, const char *to,
+                             double probability, seclude_error **err);
+
+/** Ends the partition, all isolation and all blocks. Loss stays until it is set to 0. */
+SECLUDE_WARN_UNUSED
+int seclude_network_heal(const seclude_network *network, seclude_error **err);
+
+/**
+ * Writes to `*traffic` what a member, named by its host name or by one of its addresses, has sent
+ * and received since it joined. `SECLUDE_EINVAL` if there is no such member.
+ *
+ * `size` is the size of `*traffic` in bytes.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_traffic(const seclude_network *network, const char *member,
+                            seclude_traffic *traffic, size_t size, seclude_error **err);
 
 /* ================================================================================================
  * Namespaces that exist: seclude_namespaces

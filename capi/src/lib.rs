@@ -20,6 +20,7 @@ pub mod command;
 pub mod control;
 pub mod doctor;
 pub mod error;
+pub mod faults;
 pub mod files;
 pub mod interaction;
 pub mod isolation;

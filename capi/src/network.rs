@@ -10,6 +10,7 @@ use seclude_core::{Member, Network};
 use std::ffi::{c_char, c_int};
 use std::net::IpAddr;
 use std::ptr;
+use std::time::Duration;
 
 /// A private network that sandboxes and cells join.
 ///
@@ -24,7 +25,7 @@ use std::ptr;
 /// All functions on a network may overlap, in any thread. A process that the caller forked may only
 /// free the network.
 pub struct seclude_network {
-    network: Network,
+    pub(crate) network: Network,
     name: seclude_text,
     subnets: Vec<seclude_text>,
 }
@@ -232,6 +233,45 @@ pub unsafe extern "C" fn seclude_cell_addresses(
     err: *mut *mut seclude_error,
 ) -> c_int {
     create("addresses", addresses, err, || Ok(listed(&self::cell(cell)?.addresses()?)))
+}
+
+/// Waits until a TCP socket listens on `port` in the cell's network, for at most `milliseconds`.
+/// Makes no connection.
+///
+/// Returns 1 if one does, and 0 if the cell has ended or the time is over.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn seclude_cell_wait_ready(
+    cell: *const seclude_cell,
+    port: u16,
+    milliseconds: u64,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || {
+        let time = Duration::from_millis(milliseconds);
+        Ok(self::cell(cell)?.wait_ready(port, time)?.into())
+    })
+}
+
+/// Waits until a TCP socket listens on `port` in the command's network, for at most `milliseconds`.
+/// Makes no connection.
+///
+/// Returns 1 if one does, and 0 if the command has ended or the time is over. In a network that the
+/// command shares, another program may be the one that listens.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn seclude_child_wait_ready(
+    child: *const seclude_child,
+    port: u16,
+    milliseconds: u64,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    code(err, || match &read("child", child)?.state {
+        State::Held(child) => {
+            Ok(child.wait_ready(port, Duration::from_millis(milliseconds))?.into())
+        }
+        State::Collected(_) => Ok(0),
+    })
 }
 
 /// Makes the running cell a member of a private network, by a further Ethernet device, until a

@@ -237,6 +237,86 @@ static void null_is_never_a_crash(void)
     seclude_members_free(NULL);
 }
 
+/* Whether a connection from one cell to a member succeeds. */
+static int reaches(seclude_cell *cell, const char *host)
+{
+    static const char *const ASK =
+        "import socket, sys; socket.create_connection((sys.argv[1], 7), 1)";
+    seclude_command *command = seclude_cell_command(cell, "python3");
+    seclude_outcome outcome;
+    seclude_error *err = NULL;
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, ASK);
+    seclude_command_arg(command, host);
+    seclude_command_stderr(command, SECLUDE_STDIO_NULL);
+    CHECK_OK(seclude_command_run(command, &outcome, sizeof outcome, &err), err);
+    seclude_command_free(command);
+    return outcome.success;
+}
+
+static void faults_do_what_they_say(void)
+{
+    static const char *const SERVE =
+        "import socket, time; s = socket.create_server(('', 7)); time.sleep(1000)";
+    static const char *const A[] = {"a", NULL}, *const B[] = {"b", NULL}, *const X[] = {"x", NULL};
+    static const char *const *const APART[] = {A, B, NULL};
+    static const char *const *const TWICE[] = {A, A, NULL};
+    static const char *const *const NOBODY[] = {X, NULL};
+    seclude_network *network = network_of(NULL, LAB);
+    seclude_sandbox *first = member(network, "a"), *second = member(network, "b");
+    seclude_cell *a = NULL, *b = NULL;
+    seclude_child *server = NULL;
+    seclude_traffic traffic;
+    seclude_error *err = NULL;
+
+    CHECK_OK(seclude_sandbox_cell(first, &a, &err), err);
+    CHECK_OK(seclude_sandbox_cell(second, &b, &err), err);
+    seclude_command *serve = seclude_cell_command(b, "python3");
+    seclude_command_arg(serve, "-c");
+    seclude_command_arg(serve, SERVE);
+    CHECK_INT(seclude_cell_wait_ready(b, 7, 0, &err), 0);
+    CHECK_OK(seclude_command_spawn(serve, &server, &err), err);
+    CHECK_INT(seclude_child_wait_ready(server, 7, 60000, &err), 1);
+    CHECK_INT(seclude_cell_wait_ready(b, 7, 60000, &err), 1);
+
+    CHECK(reaches(a, "b"));
+    CHECK_OK(seclude_network_partition(network, APART, &err), err);
+    CHECK(!reaches(a, "b"));
+    CHECK_OK(seclude_network_heal(network, &err), err);
+    CHECK(reaches(a, "b"));
+    CHECK_OK(seclude_network_isolate(network, "b", &err), err);
+    CHECK(!reaches(a, "b"));
+    CHECK_OK(seclude_network_heal(network, &err), err);
+    CHECK_OK(seclude_network_block(network, "b", "a", &err), err);
+    CHECK(!reaches(a, "b"));
+    CHECK_OK(seclude_network_heal(network, &err), err);
+    CHECK_OK(seclude_network_set_loss(network, "a", "b", 1, &err), err);
+    CHECK(!reaches(a, "b"));
+    CHECK_OK(seclude_network_set_loss(network, "a", "b", 0, &err), err);
+    CHECK(reaches(a, "b"));
+    CHECK_OK(seclude_network_traffic(network, "b", &traffic, sizeof traffic, &err), err);
+    CHECK(traffic.received_packets > 5 && traffic.received_bytes > 40 * traffic.received_packets);
+    CHECK(traffic.sent_packets > 5 && traffic.sent_bytes > 40 * traffic.sent_packets);
+
+    CHECK_INT(seclude_network_partition(network, TWICE, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_partition(network, NOBODY, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_partition(network, NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_isolate(network, "x", NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_isolate(NULL, "a", NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_block(network, "a", NULL, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_set_loss(network, "a", "b", 2, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_network_traffic(network, "x", NULL, 0, NULL), SECLUDE_EINVAL);
+    CHECK_INT(seclude_child_wait_ready(NULL, 7, 0, NULL), SECLUDE_EINVAL);
+
+    seclude_child_free(server);
+    seclude_command_free(serve);
+    seclude_cell_free(a);
+    seclude_cell_free(b);
+    seclude_sandbox_free(first);
+    seclude_sandbox_free(second);
+    seclude_network_free(network);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test TESTS[] = {
@@ -244,6 +324,7 @@ int main(int argc, char **argv)
         TEST(a_running_command_has_addresses_until_it_is_collected),
         TEST(a_cell_joins_and_leaves_a_further_network),
         TEST(a_policy_as_text_names_its_network),
+        TEST(faults_do_what_they_say),
         TEST(each_mistake_names_itself),
         TEST(null_is_never_a_crash),
     };
