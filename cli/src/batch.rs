@@ -12,7 +12,7 @@ mod lines;
 mod progress;
 
 use crate::status::{BATCH_FAILED, BROKEN_PIPE, Failure, Result};
-use crate::{policy, report, shown};
+use crate::{networks, policy, report, shown};
 use clap::ArgMatches;
 use job::Job;
 use lines::{BOUND, Line, Lines};
@@ -47,7 +47,7 @@ fn run(matches: &ArgMatches) -> Result<ExitCode> {
     if is_stdin && matches.get_one::<PathBuf>("policy").is_some_and(|policy| policy == path) {
         return Err(Failure::new("-: the standard input cannot be both the policy and the jobs"));
     }
-    let sandbox = policy::sandbox(matches, Sandbox::new())?;
+    let sandbox = networks::given(policy::sandbox(matches, Sandbox::new())?)?;
     let (input, about) = open(path, is_stdin)?;
     let output = matches.get_one::<PathBuf>("answers");
     if let Some(output) = output

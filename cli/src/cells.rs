@@ -1,7 +1,7 @@
 //! `seclude cells`: list and use the cells that programs of this user have published.
 
 use crate::status::{self, Result};
-use crate::{policy, report, run, session, shown, signals};
+use crate::{networks, policy, report, run, session, shown, signals};
 use clap::ArgMatches;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use seclude::{NamedCell, Sandbox};
@@ -60,7 +60,7 @@ fn exec(matches: &ArgMatches) -> Result<ExitCode> {
 /// Keeps a cell until a signal ends this program, or the cell ends.
 fn open(matches: &ArgMatches) -> Result<ExitCode> {
     let signals = signals::listen()?;
-    let cell = policy::sandbox(matches, Sandbox::new())?.cell()?;
+    let cell = networks::given(policy::sandbox(matches, Sandbox::new())?)?.cell()?;
     cell.publish(name(matches))?;
     shown::print_line(&cell.id()?.to_string())?;
     let interval = PollTimeout::try_from(INTERVAL).unwrap_or(PollTimeout::MAX);

@@ -1,7 +1,7 @@
 //! `seclude learn`: run a program once, and write the policy that allows just its system calls.
 
 use crate::status::{self, Failure, Result};
-use crate::{policy, run, shown};
+use crate::{networks, policy, run, shown};
 use clap::ArgMatches;
 use seclude::Sandbox;
 use std::fs;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Runs the program, shows what it wrote, and writes the policy.
 pub fn learn(matches: &ArgMatches) -> Result<ExitCode> {
-    let sandbox = policy::sandbox(matches, Sandbox::new())?;
+    let sandbox = networks::given(policy::sandbox(matches, Sandbox::new())?)?;
     let learned = run::command(matches, |program| sandbox.command(program))?.learn()?;
     // A reader of the program's output that has gone is no reason not to write the policy.
     let _ = stdout().write_all(&learned.output.stdout);

@@ -31,7 +31,7 @@ pub fn explain(matches: &ArgMatches) -> Result<ExitCode> {
 pub fn check(matches: &ArgMatches) -> Result<ExitCode> {
     let Some(path) = matches.get_one::<PathBuf>("POLICY") else { unreachable!("it is required") };
     let sandbox = policy::read(path)?;
-    sandbox.check()?;
+    sandbox.check_text()?;
     if matches.get_flag("json") {
         shown::print_line(&sandbox.to_json()?)?;
     } else if matches.get_flag("toml") {

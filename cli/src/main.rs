@@ -16,6 +16,7 @@ mod isolate;
 mod learn;
 mod look;
 mod manual;
+mod networks;
 mod policy;
 mod report;
 mod run;

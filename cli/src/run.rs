@@ -1,7 +1,7 @@
 //! `seclude run` and `seclude shell`: run a program, and exit as it does.
 
 use crate::status::{self, Failure, Result};
-use crate::{policy, report, session, shown, signals};
+use crate::{networks, policy, report, session, shown, signals};
 use clap::ArgMatches;
 use seclude::{Collected, Command, Outcome, Sandbox, Stdio, Transfer, WindowSize};
 use std::env;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let test = matches.get_flag("test");
     let base = if test { Sandbox::for_tests()? } else { Sandbox::new() };
-    let sandbox = policy::sandbox(matches, base)?;
+    let sandbox = networks::given(policy::sandbox(matches, base)?)?;
     let mut denied = Ok(());
     let mut command = command(matches, |program| {
         if !test {
@@ -99,7 +99,7 @@ fn collect_files(matches: &ArgMatches, command: &mut Command) -> Result<()> {
 
 /// `seclude shell`.
 pub fn shell(matches: &ArgMatches) -> Result<ExitCode> {
-    let sandbox = policy::sandbox(matches, Sandbox::new())?;
+    let sandbox = networks::given(policy::sandbox(matches, Sandbox::new())?)?;
     let mut command = command(matches, |program| sandbox.command(program))?;
     use_terminal(&mut command)?;
     let (outcome, _) = session::run(&mut command)?;

@@ -46,7 +46,7 @@ pub enum Form {
 /// The form of a key's option.
 pub fn form(setting: &Setting) -> Form {
     match (setting.kind, setting.name) {
-        ("text", _) => Form::Text,
+        ("text", _) | (_, "network") => Form::Text,
         ("path", _) | (_, "root") => Form::Path,
         ("id" | "count", _) => Form::Number,
         ("size" | "time", _) => Form::Quantity,

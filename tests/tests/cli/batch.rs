@@ -46,6 +46,22 @@ fn answers(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn all_jobs_are_in_the_network_that_the_policy_names() {
+    each("all_jobs_are_in_the_network_that_the_policy_names", |_| {
+        let script = "import socket\n\
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+            s.connect(('10.64.0.200', 9))\n\
+            print(s.getsockname()[0])";
+        let jobs = [job(&["python3", "-c", script]), job(&["python3", "-c", script])];
+        let (told, ran) = batch(&["--network", "lab", "--workers", "2"], &jobs);
+        assert_eq!(ran.code, 0, "{told:?} {}", ran.err);
+        let addresses: Vec<_> = told.iter().filter_map(|one| one["stdout"].as_str()).collect();
+        assert!(addresses.iter().all(|text| text.starts_with("10.64.0.")), "{addresses:?}");
+        assert_ne!(addresses[0], addresses[1]);
+    });
+}
+
+#[test]
 fn every_line_is_answered_in_order() {
     each("every_line_is_answered_in_order", |_| {
         let (told, ran) = batch(&[], &MIXED);
