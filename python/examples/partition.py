@@ -82,12 +82,13 @@ class Cluster:
             assert cell.wait_ready(PORT, timeout=60)
 
     def ask(self, node: str, kind: str, key: str, value: str | None = None) -> Any:
-        """Asks a node, from beside it: clients are not cut off from their nodes."""
+        """Ask a node, from beside it: clients are not cut off from their nodes."""
         request = json.dumps({"kind": kind, "key": key, "value": value})
         client = ["python3", "-c", CLIENT, node, str(PORT), request]
         return json.loads(self.cells[node].run(client, capture_output=True, check=True).stdout)
 
     def close(self) -> None:
+        """End all nodes."""
         for cell in self.cells.values():
             cell.close()
 

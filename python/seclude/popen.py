@@ -161,9 +161,7 @@ class Popen:
         Makes no connection. Returns False if the command has ended or the time, in seconds, is
         over. In a network that the command shares, another program may be the one that listens.
         """
-        return wait_ready(
-            self._child.wait_ready, lambda: self.poll() is not None, port, timeout
-        )
+        return wait_ready(self._child.wait_ready, lambda: self.poll() is not None, port, timeout)
 
     def poll(self) -> int | None:
         """Return the return code if the command has ended, else None. Does not wait."""
