@@ -538,8 +538,11 @@ const char *seclude_step_name(int step);
 /** Load the warden's seccomp filter. */
 #define SECLUDE_STEP_SECCOMP_FILTER 40
 
+/** Give the caller descriptors of the namespaces of a private network. */
+#define SECLUDE_STEP_LEND_NAMESPACES 41
+
 /** Start the command in the finished sandbox. */
-#define SECLUDE_STEP_START 41
+#define SECLUDE_STEP_START 42
 
 /* ================================================================================================
  * Sandboxes: seclude_sandbox

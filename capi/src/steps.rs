@@ -86,8 +86,10 @@ pub const SECLUDE_STEP_KEYRING: c_int = 38;
 pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 39;
 /// Load the warden's seccomp filter.
 pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 40;
+/// Give the caller descriptors of the namespaces of a private network.
+pub const SECLUDE_STEP_LEND_NAMESPACES: c_int = 41;
 /// Start the command in the finished sandbox.
-pub const SECLUDE_STEP_START: c_int = 41;
+pub const SECLUDE_STEP_START: c_int = 42;
 // faces: end
 
 pub(crate) const STEPS: &Words<c_int> = &[
@@ -132,6 +134,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_KEYRING, c"keyring"),
     (SECLUDE_STEP_DROP_PRIVILEGES, c"drop-privileges"),
     (SECLUDE_STEP_SECCOMP_FILTER, c"seccomp-filter"),
+    (SECLUDE_STEP_LEND_NAMESPACES, c"lend-namespaces"),
     (SECLUDE_STEP_START, c"start"),
     // faces: end
 ];

@@ -44,6 +44,8 @@ pub enum Part {
     Template,
     /// The part that each copy of a template has of its own.
     Copy,
+    /// The user and network namespace of a private network, in which no command runs.
+    Network,
     /// The part for a command that enters a cell from outside. The cell is already set up, so only
     /// the attributes of the process are missing.
     Entered,
@@ -130,6 +132,7 @@ impl Plan {
             Part::Template => plan.template(policy, manner)?,
             Part::Copy => plan.copy(policy, manner, filters)?,
             Part::Entered => plan.entered(policy, manner, filters)?,
+            Part::Network => plan.network(policy, manner),
         }
         // The warden creates these two namespaces itself. A time namespace applies only to the
         // children of the process that creates it, and the root of a cgroup namespace is the cgroup
@@ -215,6 +218,12 @@ impl Builder {
             self.push(Step::Watch { own: false, alone: false }, "keep a view of what is started");
         }
         self.seal(policy, filters, true)
+    }
+
+    fn network(&mut self, policy: &Policy, manner: Manner) {
+        self.admission(manner);
+        self.maps(policy, manner.mapping);
+        self.push(Step::Lend {}, "lend the caller the namespaces of the network");
     }
 
     fn push(&mut self, step: Step<'_>, action: impl Into<String>) {

@@ -179,8 +179,12 @@ fn set_up(
     if report_ready {
         let report =
             Report::Ready { protections: finished.protections, landlock: finished.landlock };
-        let file = finished.callers_file.take();
-        CommandSocket::control().report(&report, file.as_ref().as_slice())?;
+        let caller = CommandSocket::control();
+        match (finished.callers_file.take(), finished.lent.take()) {
+            (Some(file), _) => caller.report(&report, &[&file])?,
+            (None, Some([users, network])) => caller.report(&report, &[&users, &network])?,
+            (None, None) => caller.report(&report, &[])?,
+        }
     }
     Ok(Some((finished, namespaces)))
 }

@@ -342,8 +342,8 @@ wire_data! {
         /// If there is no new warden, `errno` says why. `kind` is then the kind of namespace that
         /// could not be entered, or 0 if making the new process or its namespaces failed.
         5 Born { pid: i32, errno: i32, kind: u64, }
-        /// Set-up is done, and the warden waits for commands. Beside it: the file that the caller
-        /// writes to, if the plan has one (`Step::BoundFile`).
+        /// Set-up is done, and the warden waits for commands. Beside it: what the caller is
+        /// to have, if the plan says so (`Step::BoundFile`, `Step::Lend`).
         6 Ready { protections: u64, landlock: u32, }
         /// The copy of a template could not enter a cgroup. `entry` is the index of the cgroup
         /// entry descriptor.

@@ -203,6 +203,8 @@ wire_data! {
         /// Makes a file. In a tree of the caller, it is mounted over the existing file; if there is
         /// none, an `optional` file is skipped.
         16 File { at: &'a CStr, mode: u32, data: &'a [u8], optional: bool, }
+        /// Sends the caller the user and the network namespace, with `Report::Ready`.
+        43 Lend {}
         /// Mounts a new file. The mount point is an existing file, or is made. With `callers`,
         /// `Report::Ready` brings the caller a descriptor that can write to the file.
         38 BoundFile { at: &'a CStr, mode: u32, data: &'a [u8], attributes: u64, callers: bool, }

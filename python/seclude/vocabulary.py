@@ -135,6 +135,7 @@ Step: TypeAlias = Literal[
     "keyring",
     "drop-privileges",
     "seccomp-filter",
+    "lend-namespaces",
     "start",
 ]
 # faces: end

@@ -90,6 +90,8 @@ named! {
         DropPrivileges = "drop-privileges",
         /// Load the warden's seccomp filter.
         SeccompFilter = "seccomp-filter",
+        /// Give the caller descriptors of the namespaces of a private network.
+        LendNamespaces = "lend-namespaces",
         /// Start the command in the finished sandbox.
         Start = "start",
     }
@@ -136,6 +138,7 @@ impl Step {
             plan::Step::Landlock { .. } => Step::Landlock,
             plan::Step::AdoptRoot { .. } => Step::AdoptRoot,
             plan::Step::ReservePids {} => Step::ReservePids,
+            plan::Step::Lend {} => Step::LendNamespaces,
             plan::Step::Filter { .. } => Step::SeccompFilter,
         }
     }

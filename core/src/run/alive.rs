@@ -50,8 +50,8 @@ pub struct Ready {
     pub protections: u64,
     /// Landlock's ABI version.
     pub landlock: u32,
-    /// The file inside that the caller is to write to.
-    callers_file: Option<OwnedFd>,
+    /// What the plan gives the caller: the file inside that it writes to, or namespaces.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 /// A sandbox with a launched warden.
@@ -209,8 +209,8 @@ impl Alive {
     /// Waits until the sandbox is set up. To be called once, and not for [`Purpose::Run`].
     pub fn ready(&self) -> Result<Enforced> {
         let ready = Alive::await_ready(&self.warden, &self.plan);
-        let met = ready.and_then(|Ready { protections, landlock, callers_file }| {
-            self.meet_members(callers_file).map(|()| (protections, landlock))
+        let met = ready.and_then(|Ready { protections, landlock, descriptors }| {
+            self.meet_members(descriptors.into_iter().next()).map(|()| (protections, landlock))
         });
         match met {
             Ok((protections, landlock)) => {
@@ -241,7 +241,8 @@ impl Alive {
         let received = warden.await_report(None, "set up the sandbox")?;
         match received.report()? {
             Report::Ready { protections, landlock } => {
-                Ok(Ready { protections, landlock, callers_file: received.descriptor })
+                let descriptors = received.descriptor.into_iter().chain(received.others).collect();
+                Ok(Ready { protections, landlock, descriptors })
             }
             report => Err(failure::of_refusal(&report, plan)),
         }

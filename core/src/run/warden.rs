@@ -369,7 +369,7 @@ fn send_found(
 fn send_setup(socket: &Socket, policy: &Policy, plan: &Plan, report_ready: bool) -> Result<()> {
     let caller = crate::base::sys::own_pidfd().map_err(failure::of_own_descriptor)?;
     let (outside_uid, outside_gid) = match plan.manner.part {
-        Part::Whole | Part::Template | Part::Entered => idmap::callers(),
+        Part::Whole | Part::Template | Part::Network | Part::Entered => idmap::callers(),
         // The ids behind the copy's are those of the template.
         Part::Copy => (policy.uid, policy.gid),
     };

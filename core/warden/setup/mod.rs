@@ -70,6 +70,8 @@ pub struct FinishedSetup {
     pub terminals: Option<Fd>,
     /// The file that the caller is to write to, until it is sent.
     pub callers_file: Option<Fd>,
+    /// The user and the network namespace for the caller, until they are sent.
+    pub lent: Option<[Fd; 2]>,
 }
 
 /// Applies the plan in `incoming`.
@@ -111,6 +113,7 @@ pub fn apply<'a>(
         landlock: 0,
         terminals: None,
         callers_file: None,
+        lent: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
     let mut context = SetupContext {
@@ -226,6 +229,11 @@ impl<'a> SetupContext<'a> {
             Step::BoundFile { at, mode, data, attributes, callers: true } => {
                 let file = self.mounts.bound_file_of_caller(at, mode, data, attributes)?;
                 self.finished.callers_file = Some(file);
+            }
+            Step::Lend {} => {
+                let open = |path| sys::open(sys::CWD, path, sys::open::READ, 0);
+                self.finished.lent =
+                    Some([open(c"/proc/self/ns/user")?, open(c"/proc/self/ns/net")?]);
             }
             Step::Remount { at } => self.mounts.make_read_only(at)?,
             Step::Chmod { at, mode } => self.mounts.change_mode(at, mode)?,

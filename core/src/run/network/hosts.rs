@@ -5,11 +5,13 @@
 //! go. Each member has one slot of fixed size, so no reader sees a line move.
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::kept::Kept;
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+use nix::sys::uio::pwrite;
 use std::fmt::Write;
-use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 /// The bytes of a slot: two lines with a name of 64 bytes have room.
 const SLOT: usize = 192;
@@ -17,22 +19,28 @@ const SLOT: usize = 192;
 /// The hosts file of one member.
 #[derive(Debug)]
 pub struct Hosts {
-    file: File,
+    file: Kept,
     /// The length of what the policy says, which the slots follow.
-    start: u64,
+    start: i64,
 }
 
 impl Hosts {
     pub fn new(file: OwnedFd) -> Result<Hosts> {
-        let file = File::from(file);
-        let start = file.metadata().map_err(failed)?.len();
-        Ok(Hosts { file, start })
+        let start = fstat(&file).map_err(failed)?.st_size;
+        Ok(Hosts { file: file.into(), start })
     }
 
     /// Writes the slots from `first` on.
     pub fn write(&self, first: usize, slots: &[u8]) -> Result<()> {
-        let at = self.start + (first * SLOT) as u64;
-        self.file.write_all_at(slots, at).map_err(failed)
+        let (mut at, mut rest) = (self.start + (first * SLOT) as i64, slots);
+        while !rest.is_empty() {
+            let written = pwrite(self.file.get()?, rest, at).map_err(failed)?;
+            if written == 0 {
+                return Err(failed(Errno::ENOSPC));
+            }
+            (at, rest) = (at + written as i64, &rest[written..]);
+        }
+        Ok(())
     }
 }
 
@@ -59,9 +67,9 @@ pub fn is_name(name: &str) -> bool {
     name.bytes().all(allowed) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
-fn failed(error: std::io::Error) -> Error {
+fn failed(errno: Errno) -> Error {
     Error::new(ErrorKind::Setup, "show the names of the network's members")
-        .errno(error.raw_os_error().unwrap_or(libc::EIO))
+        .errno(errno as i32)
         .at("/etc/hosts")
 }
 

@@ -11,6 +11,7 @@ use crate::plan::idmap::{self, Mapping};
 use crate::plan::{Manner, Part};
 use crate::policy::{Namespace, Policy};
 use crate::run::alive::Alive;
+use crate::run::failure;
 use crate::run::sandbox::Sandbox;
 use crate::run::warden::Warden;
 use nix::errno::Errno;
@@ -40,25 +41,16 @@ pub fn make() -> Result<(Kept, Netlink)> {
     let mapping = Mapping::of_network()?;
     let sandbox = Sandbox::from_policy(policy);
     let manner =
-        Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
+        Manner { part: Part::Network, mapping, admits: false, watches: false, in_cell: false };
     let plan = sandbox.compiled().plan(sandbox.policy(), manner)?;
     let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
-    Alive::await_ready(&warden, &plan)?;
-    let pidfd = warden.pidfd()?.try_clone_to_owned();
-    let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
-    let found =
-        namespace::of_pidfd(&pidfd, |kind| matches!(kind, Namespace::User | Namespace::Net))?;
-    let of = |wanted: Namespace| {
-        let found = found.iter().find(|(kind, _)| *kind == wanted);
-        found
-            .map(|(_, namespace)| namespace.as_fd())
-            .ok_or_else(|| Error::new(ErrorKind::WardenLost, "make the namespaces of the network"))
-    };
-    let (users, network) = (of(Namespace::User)?, of(Namespace::Net)?);
-    let netlink = routing_socket(users, network)?;
+    let lent = Alive::await_ready(&warden, &plan)?.descriptors;
+    let [users, network] = lent.try_into().map_err(|_| {
+        // The caller has no free number for them (unix(7), MSG_CTRUNC).
+        failure::of_descriptors("receive the namespaces of the network", libc::EMFILE)
+    })?;
+    let netlink = routing_socket(users.as_fd(), network.as_fd())?;
     warden.end();
-    let users = users.try_clone_to_owned();
-    let users = users.map_err(|error| Error::io("copy a descriptor", error))?;
     Ok((users.into(), netlink))
 }
 
