@@ -69,23 +69,21 @@ pub fn make_in(users: BorrowedFd<'_>) -> Result<(OwnedFd, Netlink)> {
 }
 
 /// Lets every process in a network namespace listen on ports below 1024, and send echo requests:
-/// ip(7), icmp(7). A host's own network keeps them for root; this one has no others to protect.
+/// ip(7), icmp(7). A host's own network keeps them for root; this one has no others to protect. And
+/// makes it no router, whatever the host is.
 fn permit(users: BorrowedFd<'_>, namespace: BorrowedFd<'_>) {
-    const SETTINGS: [(&CStr, &[u8]); 2] = [
+    const SETTINGS: [(&CStr, &[u8]); 3] = [
         (c"/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0"),
         (c"/proc/sys/net/ipv4/ping_group_range", b"0 2147483647"),
+        (c"/proc/sys/net/ipv4/ip_forward", b"0"),
     ];
-    for (path, value) in SETTINGS {
-        let stops = [
-            enter(users, Namespace::User),
-            enter(namespace, Namespace::Net),
-            Stop::Open(path, libc::O_WRONLY),
-        ];
-        // Where the caller's /proc/sys is read-only, as in a container, the kernel's default stays,
-        // and the command is refused what it would permit.
-        if let Ok(opened) = visit(&stops) {
-            let _ = opened.into_iter().try_for_each(|file| File::from(file).write_all(value));
-        }
+    let places = [enter(users, Namespace::User), enter(namespace, Namespace::Net)];
+    let files = SETTINGS.map(|(path, _)| Stop::Open(path, libc::O_WRONLY));
+    let stops: Vec<Stop<'_>> = places.into_iter().chain(files).collect();
+    // Where the caller's /proc/sys is read-only, as in a container, the kernel's defaults stay: the
+    // command is refused what this would permit, and a member that routes has no route to give.
+    for (file, (_, value)) in visit(&stops).into_iter().flatten().zip(SETTINGS) {
+        let _ = File::from(file).write_all(value);
     }
 }
 
