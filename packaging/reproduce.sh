@@ -2,6 +2,9 @@
 # Builds the same commit in two directories, and compares the artefacts byte by byte:
 # packaging/reproduce.sh [PART...]    (as for packaging/all.sh; default: sdist crates c debs)
 #
+#   SECLUDE_MADE   a directory that packaging/all.sh has filled from the last commit of this
+#                  checkout, with another target directory: saves one of the two builds.
+#
 # Ends with "N passed, N failed". An artefact that differs is named, with the files in it that do.
 set -eu
 . "$(dirname "$0")/environment.sh"
@@ -13,7 +16,11 @@ unset CARGO_TARGET_DIR
 SECLUDE_TOOLS=$tools
 export SECLUDE_TOOLS
 
-for turn in one another/deeper; do
+turns="one another/deeper" first=$place/one/made second=$place/another/deeper/made
+if [ -n "${SECLUDE_MADE:-}" ]; then
+    first=$(cd "$SECLUDE_MADE" && pwd) turns=another/deeper
+fi
+for turn in $turns; do
     mkdir -p "$place/$turn"
     git clone --quiet --no-hardlinks "$root" "$place/$turn/seclude"
     sh "$place/$turn/seclude/packaging/all.sh" "$place/$turn/made" "$@" >"$place/log" 2>&1 || {
@@ -21,10 +28,14 @@ for turn in one another/deeper; do
         exit 1
     }
 done
-first=$place/one/made second=$place/another/deeper/made
 passed=0 failed=0
-for file in $(cd "$first" && find . -type f ! -name SHA256SUMS | sort); do
-    if cmp -s "$first/$file" "$second/$file"; then
+files() { (cd "$1" && find . -type f ! -name SHA256SUMS); }
+# What was made beforehand may have more parts than these.
+for file in $({ files "$second"; [ -n "${SECLUDE_MADE:-}" ] || files "$first"; } | sort -u); do
+    if [ ! -e "$first/$file" ] || [ ! -e "$second/$file" ]; then
+        failed=$((failed + 1))
+        echo "FAILED $file was built once only"
+    elif cmp -s "$first/$file" "$second/$file"; then
         passed=$((passed + 1))
         echo "ok $file"
     else
