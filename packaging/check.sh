@@ -166,9 +166,16 @@ installed() { # PYTHON ARGUMENTS-OF-PIP...
 sdist() {
     # Nothing but the machine's Rust and C compiler: the path has no tool of the build.
     path=$(dirname "$(command -v "$cargo")"):/usr/bin:/bin
+    began=$(date +%s)
     check "sdist: pip builds and installs it" env PATH="$path" CARGO_TARGET_DIR="$work/sdist" \
-        sh -c "'$python' -m venv '$work/venv' && '$work/venv/bin/pip' install --quiet \
+        sh -c "'$python' -m venv '$work/venv' && '$work/venv/bin/pip' install --verbose \
             --disable-pip-version-check '$made/python/seclude-$version.tar.gz'"
+    # A figure, not a limit: it is that of a machine and of what else runs there.
+    echo "   in $(($(date +%s) - began)) s, on $(nproc) processors, at a load of" \
+        "$(cut -d ' ' -f 2 /proc/loadavg)"
+    cp "$work/log" "$work/sdist-log"
+    check "sdist: pip --verbose shows how far the build is" grep 'Compiling seclude' \
+        "$work/sdist-log"
     check "sdist: the package runs" "$work/venv/bin/python" -P -W error \
         "$root/python/tests/smoke.py"
     rm -rf "$work/venv" "$work/sdist"
