@@ -37,10 +37,12 @@ fill() { # TEMPLATE NAME DIRECTORY-IN-PREFIX STATIC-LIBRARIES
 build_static() {
     (cd "$root" && "$cargo" rustc --quiet --release --package seclude-capi --lib --target "$triple")
     mkdir -p "$built"
-    # A program's unwinder would be gcc's, which is made for glibc. Rust brings one for musl.
+    # A program's unwinder would be gcc's, which is made for glibc. Rust brings one for musl. An
+    # older LLVM's plugin makes ar print a line for each member. It is not needed for the index.
     sysroot=$("${RUSTC:-rustc}" --print sysroot)
     printf '%s\n' "create $built/libseclude.a" "addlib $target/$triple/release/libseclude.a" \
-        "addlib $sysroot/lib/rustlib/$triple/lib/self-contained/libunwind.a" save end | ar -M
+        "addlib $sysroot/lib/rustlib/$triple/lib/self-contained/libunwind.a" save end |
+        ar -M >/dev/null
     fill "$capi/seclude.pc.in" seclude.pc "$libdir/pkgconfig" ""
 }
 
