@@ -112,23 +112,13 @@ impl ProcessScan {
     /// Calls `visit` with each process but the warden. Where this walks the tree, children come
     /// before their parent.
     pub fn each(&self, visit: &mut dyn FnMut(u32)) {
-        self.each_while(&mut |pid| {
-            visit(pid);
-            true
-        });
+        self.each_of(None, visit);
     }
 
-    /// The same, until `visit` returns `false`.
-    fn each_while(&self, visit: &mut dyn FnMut(u32) -> bool) {
+    /// Calls `visit` with each process that the proc lists, but the warden, until it returns
+    /// `false`.
+    fn each_listed(&self, visit: &mut dyn FnMut(u32) -> bool) {
         const WARDEN: u32 = 1;
-        /// A fork bomb may grow faster than a walk through its tree goes.
-        const LONGEST: u64 = 1_000_000_000;
-        if !self.alone {
-            let end = sys::now().saturating_add(LONGEST);
-            let _ = self
-                .each_child(c"thread-self/children", 0, &mut |pid| visit(pid) && sys::now() < end);
-            return;
-        }
         let Ok(listed) = sys::open(self.proc.number(), c".", open::READ | open::DIRECTORY, 0)
         else {
             return;
@@ -206,13 +196,23 @@ impl ProcessScan {
 
     /// The same, until `visit` returns `false`.
     pub fn each_of_while(&self, root: Option<u32>, visit: &mut dyn FnMut(u32) -> bool) {
-        self.each_while(&mut |pid| root.is_some_and(|root| !self.belongs(pid, root)) || visit(pid));
+        /// A fork bomb may grow faster than a walk through its tree goes.
+        const LONGEST: u64 = 1_000_000_000;
+        if self.alone {
+            return self.each_listed(&mut |pid| {
+                root.is_some_and(|root| !self.belongs(pid, root)) || visit(pid)
+            });
+        }
+        let end = sys::now().saturating_add(LONGEST);
+        let _ = self.each_child(c"thread-self/children", 0, root, &mut |pid, belongs| {
+            (!belongs || visit(pid)) && sys::now() < end
+        });
     }
 
     /// Whether no process but the warden is inside.
     pub fn is_empty(&self) -> bool {
         let mut empty = true;
-        self.each_while(&mut |_| {
+        self.each_of_while(None, &mut |_| {
             empty = false;
             false
         });
@@ -277,8 +277,15 @@ impl ProcessScan {
         None
     }
 
-    /// Returns whether to go on.
-    fn each_child(&self, path: &CStr, depth: u32, visit: &mut dyn FnMut(u32) -> bool) -> bool {
+    /// Calls `visit` with each process below, and whether it belongs to the command with the first
+    /// process `root`. `None`: all do. Returns whether to go on.
+    fn each_child(
+        &self,
+        path: &CStr,
+        depth: u32,
+        root: Option<u32>,
+        visit: &mut dyn FnMut(u32, bool) -> bool,
+    ) -> bool {
         // Deeper processes become children of the warden as their parents die, one level each time.
         const DEPTH_MAX: u32 = 16;
         let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return true };
@@ -289,15 +296,20 @@ impl ProcessScan {
                 if let Some(digit) = (byte as char).to_digit(10) {
                     pid = pid.wrapping_mul(10).wrapping_add(digit);
                 } else if pid > 1 {
+                    // What is below a process of the command belongs to it, too, and need not be
+                    // asked.
+                    let root = root.filter(|&root| {
+                        pid != root && self.stat(pid).is_none_or(|stat| stat.session != root)
+                    });
                     if depth < DEPTH_MAX {
                         let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
                         let _ =
                             path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
-                        if !self.each_child(path.as_c_str(), depth + 1, visit) {
+                        if !self.each_child(path.as_c_str(), depth + 1, root, visit) {
                             return false;
                         }
                     }
-                    if !visit(pid) {
+                    if !visit(pid, root.is_none()) {
                         return false;
                     }
                     pid = 0;
