@@ -47,7 +47,7 @@ print(trip, (time.perf_counter_ns() - start) / 300)
 '''
 network = seclude.Network()
 server = seclude.Sandbox(network=network, hostname="server").cell()
-server.popen(["python3", "-c", ECHO])
+running = server.popen(["python3", "-c", ECHO])
 assert server.wait_ready(7, timeout=60)
 client = seclude.Sandbox(network=network).cell()
 plain, member = seclude.Sandbox(), seclude.Sandbox(network=network)
