@@ -74,5 +74,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// What the server `host` answers to this cell.
 fn ask(cell: &Cell, host: &str) -> String {
-    text(&python(cell, &format!("print(ask({host:?}, 1))")).stdout).trim().to_owned()
+    text(&python(cell, &format!("print(ask({host:?}, 30))")).stdout).trim().to_owned()
+}
+
+/// Whether the server `host` does not answer this cell soon.
+fn is_cut_off(cell: &Cell, host: &str) -> bool {
+    let answer = text(&python(cell, &format!("print(ask({host:?}, 0.4))")).stdout);
+    answer.trim() != "hello"
 }
