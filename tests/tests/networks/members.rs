@@ -92,6 +92,24 @@ fn a_hosts_file_follows_the_members() {
     });
 }
 
+/// Its own hosts file does not go on naming those that it cannot reach any more.
+#[test]
+fn a_cell_that_leaves_its_network_forgets_the_members() {
+    as_each("a_cell_that_leaves_its_network_forgets_the_members", |_| {
+        let network = Network::new().expect("it is made");
+        let [one, other] = ["one", "other"].map(|name| on(&network, name).cell());
+        let (one, _other) = (one.expect("it starts"), other.expect("it starts"));
+        let knows = |name: &str| {
+            let mut command = one.command("getent");
+            command.args(["hosts", name]).output().expect("it starts").outcome.success()
+        };
+        assert!(knows("one") && knows("other"));
+        one.disconnect(&network).expect("it is a member");
+        assert!(!knows("one") && !knows("other"));
+        assert_eq!(network.members().len(), 1);
+    });
+}
+
 #[test]
 fn a_running_cell_connects_and_disconnects() {
     as_each("a_running_cell_connects_and_disconnects", |_| {

@@ -21,6 +21,14 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Whether no frame is lost.
+    pub fn is_none(&self) -> bool {
+        self.groups.is_empty()
+            && self.isolated.is_empty()
+            && self.blocked.is_empty()
+            && self.loss.values().all(|share| *share == 0)
+    }
+
     /// What a member's port drops, given all members by their numbers.
     pub fn drops<'a>(
         &self,

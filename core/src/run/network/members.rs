@@ -8,8 +8,8 @@ use crate::base::kept::Kept;
 use crate::host::launch::Birthplace;
 use crate::host::network::filter::{self, Drops};
 use crate::host::network::netlink::Netlink;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -81,6 +81,9 @@ impl Members {
     /// The first that the kernel refuses. The other ports have their filters nevertheless.
     pub(super) fn apply_faults(&mut self, switch: &Switch) -> Result<()> {
         let Members { all, faults, .. } = self;
+        if faults.is_none() && all.values().all(|entry| entry.drops == Drops::NOTHING) {
+            return Ok(());
+        }
         let changed = |(number, to): (&u32, &Entry)| {
             let members = all.iter().map(|(number, entry)| (*number, &entry.member));
             let drops = faults.drops(&to.member, members);
@@ -100,7 +103,7 @@ impl Members {
     }
 
     fn free_slot(&self) -> usize {
-        let taken: Vec<usize> = self.all.values().filter_map(|entry| entry.slot).collect();
+        let taken: BTreeSet<usize> = self.all.values().filter_map(|entry| entry.slot).collect();
         (0..).find(|slot| !taken.contains(slot)).unwrap_or(0)
     }
 
@@ -108,7 +111,8 @@ impl Members {
     fn show(&self, slot: usize, member: Option<&Member>) {
         let line = hosts::slot(member.and_then(line));
         for hosts in self.all.values().filter_map(|entry| entry.hosts.as_ref()) {
-            // A member whose file is full of other things has used up its own memory.
+            // It fails for a member that is ending, and for one whose descriptor the caller has
+            // closed. The others are shown it nevertheless.
             let _ = hosts.write(slot, &line);
         }
     }
@@ -117,9 +121,13 @@ impl Members {
     fn lines(&self) -> Vec<u8> {
         let slots = self.all.values().filter_map(|entry| entry.slot.map(|slot| (slot, entry)));
         let slots: BTreeMap<usize, &Entry> = slots.collect();
-        let end = slots.keys().next_back().map_or(0, |last| last + 1);
         let one = |slot| hosts::slot(slots.get(&slot).and_then(|entry| line(&entry.member)));
-        (0..end).flat_map(one).collect()
+        (0..self.slots()).flat_map(one).collect()
+    }
+
+    /// The number of slots up to the last that is taken.
+    fn slots(&self) -> usize {
+        self.all.values().filter_map(|entry| entry.slot).max().map_or(0, |last| last + 1)
     }
 }
 
@@ -189,6 +197,8 @@ impl Membership {
                 Ok(Membership { network, number, port, device, namespace })
             }
             Err(error) => {
+                // A running sandbox may have got the link already.
+                let _ = switch.netlink.ask(links::remove(port));
                 switch.members().all.remove(&number);
                 Err(error)
             }
@@ -210,8 +220,15 @@ impl Membership {
         self.switch().subnets.overlap(&other.0.subnets)
     }
 
-    /// Takes a running member out of the network.
+    /// Takes a running member out of the network. Its hosts file lists no members any more.
     pub fn disconnect(self) -> Result<()> {
+        let mut members = self.switch().members();
+        let blank = hosts::slot(None).repeat(members.slots());
+        if let Some(hosts) = members.all.get_mut(&self.number).and_then(|entry| entry.hosts.take())
+        {
+            hosts.write(0, &blank)?;
+        }
+        drop(members);
         self.switch().ask(links::remove(self.port), "take a member out of the network")
     }
 
