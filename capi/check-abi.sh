@@ -9,7 +9,11 @@ root=$(dirname "$capi")
 # from replacing others.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/abi
 CARGO_PROFILE_RELEASE_DEBUG=2
-export CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_DEBUG
+# Symbols and types are the same without optimisation, which takes most of the time.
+CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0
+CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_DEBUG CARGO_PROFILE_RELEASE_LTO
+export CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 "$capi/build-library.sh" build
 
 library=$CARGO_TARGET_DIR/seclude-capi/libseclude.so.0

@@ -1,8 +1,8 @@
 //! Opens descriptors in other namespaces, without a thread or a process that stays there.
 //!
 //! A child process with the caller's descriptors (CLONE_FILES) enters the namespaces and opens what
-//! is wanted. The descriptors are the caller's, and the child ends. A socket belongs for good to the
-//! network namespace in which it was made.
+//! is wanted. The descriptors are the caller's, and the child ends. A socket belongs for good to
+//! the network namespace in which it was made.
 #![allow(unsafe_code)]
 
 use super::raw::{exit, in_child, raw};
