@@ -147,7 +147,7 @@ def test_mistakes_name_themselves(network: Network) -> None:
 
 
 def test_faults_between_members(network: Network) -> None:
-    ask = ["python3", "-c", "import socket, sys; socket.create_connection((sys.argv[1], 7), 1)"]
+    ask = ["python3", "-c", "import socket, sys; socket.create_connection((sys.argv[1], 7), 0.3)"]
     server_code = "import socket, time; s = socket.create_server(('', 7)); time.sleep(1000)"
     serve = ["python3", "-c", server_code]
     with member(network, "a").cell() as a, member(network, "b").cell() as b:
