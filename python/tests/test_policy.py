@@ -169,7 +169,7 @@ def test_values_that_no_policy_has() -> None:
     with pytest.raises(TypeError, match="object"):
         Sandbox(files=[object()])  # type: ignore[list-item]
     with pytest.raises(TypeError):
-        Sandbox("/")  # type: ignore[call-arg, arg-type]
+        Sandbox("/")  # type: ignore[call-arg]
 
 
 def test_names_and_ids() -> None:
