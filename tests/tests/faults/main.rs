@@ -14,7 +14,7 @@
 //! ninth of the other calls. Errors that mean "try again" are left out there.
 //!
 //! SECLUDE_FAULTS=all tries every call with every error and writes the tables of `docs/faults.md`.
-//! SECLUDE_FAULTS=NAME tries one call. Without the variable every eighth call gets one error, a
+//! SECLUDE_FAULTS=NAME tries one call. Without the variable every fourth call gets one error, a
 //! different one each time, and every seventeenth call from a template.
 //!
 //! This is a binary of its own because each run traces all of its processes, and because the runs
@@ -213,7 +213,7 @@ fn every_call_of_the_set_up_may_fail() {
     let _alone = alone();
     as_each("every_call_of_the_set_up_may_fail", |who| {
         let mut table = Table::new();
-        let found = sweep("own", Extent::Once, if all() { None } else { Some(8) }, &mut table);
+        let found = sweep("own", Extent::Once, if all() { None } else { Some(4) }, &mut table);
         judged(who, &table, found);
     });
 }
