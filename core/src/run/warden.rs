@@ -42,8 +42,7 @@ pub struct Warden {
 impl Warden {
     /// Launches a warden in new namespaces, and has it carry out a plan in its cgroups. With
     /// `report_ready` it reports when the set-up is complete. `joined` are namespaces to enter
-    /// first, or a network namespace to be
-    /// born in.
+    /// first. With a `birthplace` it is made in that network namespace.
     pub fn start(
         sandbox: &Sandbox,
         plan: &Plan,

@@ -15,11 +15,11 @@ fn groups_of_a_partition_do_not_reach_each_other_until_it_heals() {
         for (from, to) in [(&a, "c"), (&b, "c"), (&c, "a"), (&c, "b")] {
             assert!(is_cut_off(&from.cell, to));
         }
-        // Who comes later is in no group, as `c` is.
+        // A member that comes later is in no group, as `c` is.
         let d = serve(&on(&network, "d"));
         assert_eq!(ask(&d.cell, "c"), "hello");
         assert!(is_cut_off(&d.cell, "a"));
-        // Who comes again is where it was.
+        // A member that comes again is where it was.
         drop(b);
         let b = serve(&on(&network, "b"));
         assert_eq!(ask(&b.cell, "a"), "hello");

@@ -26,7 +26,7 @@ impl Faults {
         self.groups.is_empty()
             && self.isolated.is_empty()
             && self.blocked.is_empty()
-            && self.loss.values().all(|share| *share == 0)
+            && self.loss.is_empty()
     }
 
     /// What a member's port drops, given all members by their numbers.
@@ -154,8 +154,10 @@ impl Network {
         }
         self.known([from, to])?;
         let share = (probability * ALWAYS as f64) as u64;
-        self.change_faults(|faults| {
-            faults.loss.insert((from.into(), to.into()), share);
+        let pair = (from.to_owned(), to.to_owned());
+        self.change_faults(|faults| match share {
+            0 => drop(faults.loss.remove(&pair)),
+            share => drop(faults.loss.insert(pair, share)),
         })
     }
 
