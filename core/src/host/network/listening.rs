@@ -41,7 +41,6 @@ fn is_listener(line: &str, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     const TABLE: &str = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
