@@ -41,7 +41,6 @@ fn is_listener(line: &str, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-
     const TABLE: &str = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:0051 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1

@@ -35,7 +35,6 @@ pub fn make() -> Result<(Kept, Netlink)> {
         uid,
         gid,
         as_caller: true,
-        nested: true,
         ..Policy::default()
     };
     let mapping = Mapping::of_network()?;
