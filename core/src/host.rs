@@ -5,6 +5,7 @@
 pub mod cgroup;
 pub mod enforce;
 pub mod file_size;
+pub mod forward;
 pub mod image;
 pub mod launch;
 pub mod listener;

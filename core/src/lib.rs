@@ -128,6 +128,7 @@ pub use look::namespaces::{LiveNamespace, Namespaces, namespaces};
 // The types of all kinds of entries, and nothing else.
 pub use policy::entries::*;
 pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
+pub use policy::ports::Protocol;
 pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 #[doc(hidden)]
 pub use policy::spec::{size_of_text, time_of_text};
@@ -137,8 +138,10 @@ pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};
 pub use run::command::{Command, Output, Stdio};
+pub use run::egress::{Attempt, EgressReport};
 pub use run::interaction::Interaction;
 pub use run::network::{Member, Network, NetworkBuilder, Traffic};
+pub use run::ports::PublishedPort;
 pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};
 pub use run::testing;

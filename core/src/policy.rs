@@ -7,11 +7,13 @@
 mod capabilities;
 mod check;
 mod confined;
+pub mod egress;
 mod files;
 mod keys;
 mod limits;
 mod namespaces;
 pub mod outcome;
+pub mod ports;
 pub mod profile;
 mod rlimits;
 pub mod seccomp;
@@ -71,6 +73,13 @@ pub struct Policy {
     pub network: Option<String>,
     /// The address in that network. With `None`, the network chooses one.
     pub address: Option<String>,
+    /// The ports of the sandbox that are published on the host.
+    pub ports: Vec<String>,
+    /// The rules that let the sandbox reach something outside, and those that deny that.
+    pub egress: Vec<String>,
+    pub egress_deny: Vec<String>,
+    /// The addresses to which names lead there.
+    pub egress_names: Vec<String>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     pub clock_offsets: BTreeMap<Clock, i64>,
@@ -130,6 +139,10 @@ impl Default for Policy {
             unshare: BTreeSet::new(),
             network: None,
             address: None,
+            ports: Vec::new(),
+            egress: Vec::new(),
+            egress_deny: Vec::new(),
+            egress_names: Vec::new(),
             hostname: None,
             domainname: None,
             clock_offsets: BTreeMap::new(),
@@ -167,7 +180,7 @@ impl Default for Policy {
 impl Policy {
     /// Whether the sandbox makes its own namespace of this kind.
     pub fn private(&self, kind: Namespace) -> bool {
-        if self.joined.contains(&kind) || kind == Namespace::Net && self.network.is_some() {
+        if self.joined.contains(&kind) || kind == Namespace::Net && self.has_given_network() {
             return false;
         }
         match kind {
@@ -182,10 +195,15 @@ impl Policy {
         }
     }
 
-    /// Whether the sandbox has its network to itself, made by it or by a private network that it is
-    /// a member of.
+    /// Whether the caller makes the sandbox's network namespace, which then belongs to a user
+    /// namespace above the sandbox's own.
+    pub fn has_given_network(&self) -> bool {
+        self.network.is_some() || !self.egress.is_empty()
+    }
+
+    /// Whether the sandbox has its network to itself, made by it or by the caller.
     pub fn has_own_network(&self) -> bool {
-        self.private(Namespace::Net) || self.network.is_some()
+        self.private(Namespace::Net) || self.has_given_network()
     }
 
     /// Whether the sandbox has its own pseudo-terminals.

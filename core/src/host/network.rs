@@ -1,5 +1,7 @@
-//! What the kernel is told about private networks: bridges, links and addresses, over netlink.
+//! What the kernel is told about private networks: bridges, links, addresses and
+//! routes, over netlink.
 
+pub mod divert;
 pub mod filter;
 pub mod links;
 pub mod listening;

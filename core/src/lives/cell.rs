@@ -8,8 +8,10 @@ use crate::policy::{Cores, Limit, Limits};
 use crate::run::alive::{Alive, Freezer, Purpose};
 use crate::run::command::Command;
 use crate::run::current_usage;
+use crate::run::egress::EgressReport;
 use crate::run::ground::{Ground, Keeper, Place};
 use crate::run::network::Network;
+use crate::run::ports::PublishedPort;
 use crate::run::sandbox::Sandbox;
 use crate::run::transfer::{Copied, Transfer};
 use crate::wire::message::{Request, end};
@@ -191,6 +193,25 @@ impl Cell {
     /// An error if the cell has been closed.
     pub fn addresses(&self) -> Result<Vec<IpAddr>> {
         Ok(self.alive()?.addresses())
+    }
+
+    /// The ports that are published on the host ([`Sandbox::ports`]), in the order of the policy.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed.
+    pub fn ports(&self) -> Result<Vec<PublishedPort>> {
+        Ok(self.alive()?.ports())
+    }
+
+    /// What the cell's commands have reached outside by the rules of its policy
+    /// ([`Sandbox::egress`]), and what they have tried in vain, since the cell was started or reset.
+    ///
+    /// # Errors
+    ///
+    /// An error if the cell has been closed.
+    pub fn egress(&self) -> Result<EgressReport> {
+        Ok(self.alive()?.egress())
     }
 
     /// Waits until a TCP socket listens on `port` in the cell's network, as

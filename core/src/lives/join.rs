@@ -173,12 +173,14 @@ impl Joined {
                 policy.unshare.remove(&kind);
             }
         }
-        if let Some(name) = &policy.network {
+        let network = policy.network.as_ref().map(|name| format!("network {name}"));
+        let out = policy.egress.first().map(|text| format!("egress {text:?}"));
+        if let Some(what) = network.or(out) {
             return Err(Error::invalid(
-                format!("network {name}"),
-                "a command in existing namespaces is no member of another network",
+                what,
+                "a command in existing namespaces has no network of its own besides",
             )
-            .hint("leave out the network, or join only the network's member"));
+            .hint("leave it out, or join only the network's member"));
         }
         let sandbox = Sandbox::from_policy(policy);
         sandbox.check()?;

@@ -6,7 +6,7 @@ use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::entries::{Chmod, Dir, Entry, File, Mqueue, Symlink, Tmpfs};
 use crate::policy::profile;
-use crate::policy::{Namespace, Policy, System};
+use crate::policy::{Policy, System};
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};
@@ -286,8 +286,12 @@ impl Builder {
         let root = if *gid == 0 { "" } else { "root:x:0:\n" };
         let group = format!("{root}{user}:x:{gid}:\nnogroup:x:65534:\n");
         // With a shared network, the host's own /etc/hosts is bound.
+        let own = policy.has_own_network();
         let hosts =
-            policy.private(Namespace::Net).then(|| (c"/etc/hosts", defaults::hosts(policy)));
+            (own && policy.network.is_none()).then(|| (c"/etc/hosts", defaults::hosts(policy)));
+        // Whatever a program asks there is answered by the caller.
+        let resolver = (!policy.egress.is_empty())
+            .then(|| (c"/etc/resolv.conf", format!("nameserver {}\n", profile::NAME_SERVER)));
         if policy.network.is_some() && !given(c"/etc/hosts") {
             // The caller keeps the members of the network in it.
             let hosts = defaults::hosts(policy);
@@ -300,8 +304,10 @@ impl Builder {
             };
             self.push_at(step, "mount the file /etc/hosts", Path::new("/etc/hosts"));
         }
-        for (at, text) in
-            [(c"/etc/passwd", passwd), (c"/etc/group", group)].into_iter().chain(hosts)
+        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)]
+            .into_iter()
+            .chain(hosts)
+            .chain(resolver)
         {
             if !given(at) {
                 self.push_at(

@@ -2,6 +2,7 @@
 
 mod identity;
 mod limits;
+mod network;
 mod order;
 
 use super::{Capability, Entry, HOST_IDS, Isolation, Namespace, Policy, System, for_each_entry};
@@ -83,21 +84,7 @@ impl Policy {
         if let Some(kind) = self.share.intersection(&self.unshare).next() {
             return Err(Error::invalid(format!("{kind} namespace"), "both shared and unshared"));
         }
-        if let Some(name) = &self.network
-            && (self.share.contains(&Namespace::Net) || self.joined.contains(&Namespace::Net))
-        {
-            return Err(Error::invalid(
-                format!("network {name}"),
-                format!("the net namespace is {}", self.origin(Namespace::Net)),
-            ));
-        }
-        if let Some(address) = self.address.as_ref().filter(|_| self.network.is_none()) {
-            return Err(Error::invalid(
-                format!("address {address}"),
-                "the sandbox is in no network of its own",
-            )
-            .hint("name a network, too"));
-        }
+        self.check_network()?;
         let own = !self.share.contains(&Namespace::Time) && !self.joined.contains(&Namespace::Time);
         if !own && !self.clock_offsets.is_empty() {
             return Err(Error::invalid(

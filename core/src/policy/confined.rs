@@ -94,7 +94,8 @@ impl Policy {
     pub fn may_be_confined(&self) -> bool {
         self.dispensable.contains(&Isolation::Namespaces)
             && self.joined.is_empty()
-            && self.network.is_none()
+            && !self.has_given_network()
+            && self.ports.is_empty()
     }
 
     /// The policy as a sandbox without namespaces can apply it. `denial` says why there are none,

@@ -13,6 +13,7 @@
 /// | kind | value |
 /// |---|---|
 /// | `text` | a text in UTF-8 |
+/// | `texts` | a list of texts in UTF-8, which replaces an earlier one |
 /// | `path` | a path |
 /// | `id` | a 32-bit number |
 /// | `size` | a number of bytes: `"64M"` |
@@ -38,6 +39,21 @@ macro_rules! for_each_key {
             /// The address in the network, IPv4 or IPv6. The address in the other subnet has the
             /// same number. By default the network chooses one that no member has.
             text address at address,
+            /// The TCP and UDP ports that are published on the host, each in the form
+            /// `[ADDRESS:][PORT:]PORT[/udp]` (docs/networks.md). The last port is the one in the
+            /// sandbox. By default the address is 127.0.0.1, and the kernel chooses the port.
+            texts ports at ports,
+            /// The destinations that the sandbox may reach outside, each in the form
+            /// `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name, an
+            /// address, a network such as `10.0.0.0/8`, or `*`. Default: none.
+            texts egress at egress,
+            /// Destinations that are denied, although `egress` allows them. They have the same
+            /// form.
+            texts egress_deny at egress_deny,
+            /// The addresses to which names lead instead of their own, each in the form
+            /// `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the
+            /// host's.
+            texts egress_names at egress_names,
             /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each
             /// other by it, if it is set.
             text hostname at hostname,

@@ -3,6 +3,7 @@
 
 use crate::policy::Resource;
 use std::ffi::CStr;
+use std::net::Ipv4Addr;
 
 /// The entries of the host's root directory that are visible, read-only. A directory is bound, and
 /// a link (merged `/usr`) is copied as a link.
@@ -58,6 +59,10 @@ pub const NOT_FROM_ROOT: &[&CStr] = &[c"dev", c"proc", c"run", c"sys", c"tmp"];
 
 /// The host's files for host name lookup. They are visible if the network is shared with the host.
 pub const NETWORK: &[&str] = &["/etc/hosts", "/etc/resolv.conf"];
+
+/// The address of a sandbox with a way out, at which the caller answers questions for names. It is
+/// from the range for benchmarks (RFC 2544), which no host has.
+pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 
 /// The host name in the sandbox's own UTS namespace.
 pub const HOST_NAME: &str = "sandbox";

@@ -9,6 +9,7 @@ mod occupancy;
 
 pub use freeze::Freezer;
 pub use gate::StartGuard;
+use networks::network_of;
 pub use occupancy::Stay;
 
 use crate::base::error::{Error, ErrorKind, Result};
@@ -21,9 +22,11 @@ use crate::plan::{Manner, Part, Plan};
 use crate::policy::outcome::Enforced;
 use crate::policy::seccomp::Filters;
 use crate::policy::{Limit, Limits, Namespace};
+use crate::run::egress::{Ledger, WayOut};
 use crate::run::failure;
 use crate::run::ground::Existing;
 use crate::run::network::Membership;
+use crate::run::ports::{Bound, Ports};
 use crate::run::sandbox::Sandbox;
 use crate::run::template;
 use crate::run::warden::Warden;
@@ -61,8 +64,12 @@ pub struct Alive {
     // empty and can be removed.
     pub warden: Warden,
     enforcement: Mutex<Enforcement>,
-    /// Its places in private networks, that of its policy first. Declared after the warden, so that
-    /// it leaves them when it has ended.
+    /// Its published ports. Declared after the warden, as the next two: all of them end after it.
+    ports: Mutex<Option<Ports>>,
+    /// Its way out.
+    way_out: Mutex<Option<WayOut>>,
+    ledger: Option<Arc<Ledger>>,
+    /// Its places in private networks, that of its policy first.
     memberships: Mutex<Vec<Membership>>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
@@ -110,7 +117,12 @@ impl Alive {
             .needed_network()?
             .map(|network| network.join(policy.hostname.as_deref(), policy.address.as_deref()))
             .transpose()?;
-        let birthplace = membership.as_ref().map(Membership::birthplace).transpose()?;
+        let ports = Bound::open(policy)?;
+        let way_out = WayOut::open(sandbox, membership.as_ref())?;
+        let mut birthplace = membership.as_ref().map(Membership::birthplace).transpose()?;
+        if let (None, Some(way_out)) = (&birthplace, &way_out) {
+            birthplace = way_out.birthplace()?;
+        }
         let joined = existing.map(Existing::descriptors).transpose()?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
         let alone = joined.is_none() && birthplace.is_none();
@@ -162,9 +174,18 @@ impl Alive {
             match started {
                 Ok(warden) => {
                     let owner = mapping.owner(policy, warden.pid())?;
+                    let own = |warden: &Warden| match (&membership, &way_out) {
+                        (Some(member), _) => member.namespace.try_clone(),
+                        (None, Some(way_out)) => way_out.namespace(),
+                        (None, None) => network_of(warden),
+                    };
+                    let ports = ports.map(|ports| ports.serve(own(&warden)?)).transpose()?;
                     return Ok(Alive {
                         sandbox: sandbox.clone(),
                         warden,
+                        ports: Mutex::new(ports),
+                        ledger: way_out.as_ref().map(WayOut::ledger),
+                        way_out: Mutex::new(way_out),
                         memberships: Mutex::new(membership.into_iter().collect()),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
@@ -260,7 +281,7 @@ impl Alive {
         let (policy, enforcement) = (self.sandbox.policy(), self.enforcement());
         let protections =
             protections | enforcement.protections(policy) | idmap::protections(self.owner);
-        let network = if policy.network.is_some() { Namespace::Net.flag() } else { 0 };
+        let network = if policy.has_given_network() { Namespace::Net.flag() } else { 0 };
         Enforced::new(
             policy.flags() | network,
             protections,

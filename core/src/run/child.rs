@@ -18,7 +18,9 @@ use crate::run::alive::Alive;
 use crate::run::capture;
 use crate::run::collect::held::HeldFiles;
 use crate::run::command::{Command, Output, Stream};
+use crate::run::egress::EgressReport;
 use crate::run::ground::Lease;
+use crate::run::ports::PublishedPort;
 use crate::run::start::Prepared;
 use crate::run::streams::Streams;
 use crate::run::tenancy::Tenancy;
@@ -155,6 +157,19 @@ impl Child {
     /// without a network, and once the outcome is known.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.alive.addresses()
+    }
+
+    /// The ports that are published on the host ([`Sandbox::ports`](crate::Sandbox::ports)), in the
+    /// order of the policy. Empty once the outcome is known.
+    pub fn ports(&self) -> Vec<PublishedPort> {
+        self.alive.ports()
+    }
+
+    /// What the command has reached outside by the rules of its policy
+    /// ([`Sandbox::egress`](crate::Sandbox::egress)), and what it has tried in vain. In a cell: what
+    /// all commands have.
+    pub fn egress(&self) -> EgressReport {
+        self.alive.egress()
     }
 
     /// Waits until a TCP socket listens on `port` in the command's network. Returns whether one does:

@@ -20,8 +20,8 @@
 mod faults;
 mod hosts;
 mod members;
-mod namespaces;
-mod subnets;
+pub mod namespaces;
+pub mod subnets;
 
 pub use members::Membership;
 pub use subnets::Subnets;

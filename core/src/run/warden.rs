@@ -60,7 +60,7 @@ impl Warden {
             // A founder enters the network namespace itself.
             let network = birthplace.map(|birthplace| (Namespace::Net, birthplace.network));
             let joined: Vec<_> = joined.iter().copied().flatten().copied().chain(network).collect();
-            send_found(&ours, plan, &joined, policy.network.is_some())?;
+            send_found(&ours, plan, &joined, policy.has_given_network())?;
         }
         send_setup(&ours, policy, plan, report_ready)?;
         let flags = if via_founder { None } else { Some(plan.flags) };

@@ -77,15 +77,26 @@ pub fn remove(index: u32) -> Vec<Message> {
 /// Brings up the loopback device and one other of a member, and gives that its addresses, each with
 /// the length of its subnet's prefix.
 pub fn addresses(device: u32, addresses: &[(IpAddr, u8)]) -> Vec<Message> {
-    let up = |index| {
+    devices(&[LOOPBACK, FIRST_DEVICE + device], addresses)
+}
+
+/// Brings up the loopback device, and gives it further addresses.
+pub fn loopback(addresses: &[IpAddr]) -> Vec<Message> {
+    let whole = |address: &IpAddr| (*address, if address.is_ipv4() { 32 } else { 128 });
+    devices(&[LOOPBACK], &addresses.iter().map(whole).collect::<Vec<_>>())
+}
+
+/// Brings up devices, and gives the last one its addresses.
+fn devices(indices: &[u32], addresses: &[(IpAddr, u8)]) -> Vec<Message> {
+    let up = |index: &u32| {
         let mut link = LinkMessage::default();
-        link.header.index = index;
+        link.header.index = *index;
         bring_up(&mut link);
         (0, RouteNetlinkMessage::SetLink(link))
     };
     let address = |&(address, prefix): &(IpAddr, u8)| {
         let mut message = AddressMessage::default();
-        message.header.index = FIRST_DEVICE + device;
+        message.header.index = indices.last().copied().unwrap_or(LOOPBACK);
         message.header.prefix_len = prefix;
         message.header.scope = AddressScope::Universe;
         message.header.family = match address {
@@ -101,11 +112,7 @@ pub fn addresses(device: u32, addresses: &[(IpAddr, u8)]) -> Vec<Message> {
         }
         (NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewAddress(message))
     };
-    [LOOPBACK, FIRST_DEVICE + device]
-        .map(up)
-        .into_iter()
-        .chain(addresses.iter().map(address))
-        .collect()
+    indices.iter().map(up).chain(addresses.iter().map(address)).collect()
 }
 
 /// Asks what a port has counted.

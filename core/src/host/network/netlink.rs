@@ -32,7 +32,7 @@ pub enum Refusal {
 pub type Message = (u16, RouteNetlinkMessage);
 
 impl Netlink {
-    /// `socket` is a non-blocking socket of the protocol NETLINK_ROUTE.
+    /// `socket` is a non-blocking netlink socket.
     pub fn new(socket: OwnedFd) -> Netlink {
         Netlink { socket: socket.into(), sequence: Mutex::new(0) }
     }
@@ -47,15 +47,25 @@ impl Netlink {
     ///
     /// The first message that was refused. The others may have been carried out.
     pub fn ask(&self, messages: Vec<Message>) -> Result<(), Refusal> {
+        self.batch(|sequence| {
+            let count = messages.len();
+            let mut request = Vec::new();
+            for (flags, message) in messages {
+                *sequence = sequence.wrapping_add(1);
+                append(&mut request, NLM_F_REQUEST | NLM_F_ACK | flags, *sequence, message);
+            }
+            (request, count)
+        })
+    }
+
+    /// The same for messages of any kind. `write` numbers them, and returns them with the number of
+    /// those that ask for an acknowledgement.
+    pub fn batch(&self, write: impl FnOnce(&mut u32) -> (Vec<u8>, usize)) -> Result<(), Refusal> {
         let socket = self.socket.get().map_err(Refusal::Closed)?.as_raw_fd();
         let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         let first = sequence.wrapping_add(1);
-        let count = messages.len();
-        let mut request = Vec::new();
-        for (flags, message) in messages {
-            *sequence = sequence.wrapping_add(1);
-            append(&mut request, NLM_F_REQUEST | NLM_F_ACK | flags, *sequence, message);
-        }
+        let (request, count) = write(&mut sequence);
+        let written = sequence.wrapping_sub(first);
         sendto(socket, &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())
             .map_err(Refusal::Message)?;
         let mut refused = None;
@@ -63,11 +73,13 @@ impl Netlink {
         while answered < count {
             // The kernel has put all answers into the socket before `sendto` returned.
             let mut answer = [0; 8192];
-            let length =
-                recv(socket, &mut answer, MsgFlags::MSG_DONTWAIT).map_err(Refusal::Message)?;
+            let length = match recv(socket, &mut answer, MsgFlags::MSG_DONTWAIT) {
+                // A refused batch has fewer acknowledgements than messages.
+                Err(Errno::EAGAIN) if refused.is_some() => break,
+                result => result.map_err(Refusal::Message)?,
+            };
             for (number, errno) in acknowledgements(&answer[..length]) {
-                let index = number.wrapping_sub(first) as usize;
-                if index >= count {
+                if number.wrapping_sub(first) > written {
                     // An answer to an earlier request, which had failed midway.
                     continue;
                 }

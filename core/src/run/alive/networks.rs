@@ -7,11 +7,25 @@ use crate::host::namespace;
 use crate::host::network::listening::has_listener;
 use crate::host::socket::wait_for_any;
 use crate::policy::Namespace;
+use crate::run::egress::EgressReport;
 use crate::run::network::{Membership, Network};
+use crate::run::ports::PublishedPort;
+use crate::run::warden::Warden;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The network namespace of a warden that has made it itself.
+pub fn network_of(warden: &Warden) -> Result<OwnedFd> {
+    let pidfd = warden.pidfd()?.try_clone_to_owned();
+    let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
+    namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
+        .into_iter()
+        .map(|(_, namespace)| namespace)
+        .next()
+        .ok_or_else(|| Error::invalid("sandbox", "it has ended"))
+}
 
 impl Alive {
     fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
@@ -23,9 +37,22 @@ impl Alive {
         self.memberships().iter().flat_map(Membership::addresses).collect()
     }
 
-    /// Takes the sandbox out of its private networks.
+    /// Takes the sandbox out of its private networks, and ends its way out and its ports.
     pub fn leave_networks(&self) {
+        drop(self.ports.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.way_out.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.memberships().clear();
+    }
+
+    /// The ports that are published.
+    pub fn ports(&self) -> Vec<PublishedPort> {
+        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        ports.as_ref().map_or_else(Vec::new, |ports| ports.list().to_vec())
+    }
+
+    /// What the sandbox has reached outside, and what it has tried.
+    pub fn egress(&self) -> EgressReport {
+        self.ledger.as_ref().map(|ledger| ledger.report()).unwrap_or_default()
     }
 
     /// Makes the member and the others of its network know each other's names. `hosts`: its own
@@ -88,15 +115,11 @@ impl Alive {
             )
             .hint("the sandbox is a member of that one: choose other subnets for one of them"));
         }
-        let pidfd = self.warden.pidfd()?.try_clone_to_owned();
-        let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
-        let own = match memberships.first() {
-            Some(member) => member.namespace.try_clone()?,
-            None => namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
-                .into_iter()
-                .map(|(_, namespace)| namespace)
-                .next()
-                .ok_or_else(|| Error::invalid("sandbox", "it has ended"))?,
+        let way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = match (memberships.first(), &*way_out) {
+            (Some(member), _) => member.namespace.try_clone()?,
+            (None, Some(way_out)) => way_out.namespace()?,
+            (None, None) => network_of(&self.warden)?,
         };
         let owner = sys::namespace_owner(own.as_fd())
             .map_err(|error| Error::io("find the owner of a network namespace", error))?;
@@ -106,6 +129,9 @@ impl Alive {
             network.connect(policy.hostname.as_deref(), device.unwrap_or(0), &owner, own)?;
         membership.introduce(None)?;
         let addresses = membership.addresses();
+        if let Some(way_out) = &*way_out {
+            way_out.spare(&addresses)?;
+        }
         memberships.push(membership);
         Ok(addresses)
     }

@@ -88,7 +88,17 @@ fn permit(users: BorrowedFd<'_>, namespace: BorrowedFd<'_>) {
 
 /// Opens a routing socket in a network namespace that belongs to this user namespace.
 pub fn routing_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<Netlink> {
-    let stops = [enter(owner, Namespace::User), enter(namespace, Namespace::Net), ROUTING];
+    socket(owner, namespace, ROUTING)
+}
+
+/// Opens a socket for the packet filter of a network namespace that belongs to this user namespace.
+pub fn netfilter_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<Netlink> {
+    let netfilter = Stop::Socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER);
+    socket(owner, namespace, netfilter)
+}
+
+fn socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>, socket: Stop<'_>) -> Result<Netlink> {
+    let stops = [enter(owner, Namespace::User), enter(namespace, Namespace::Net), socket];
     // The caller's own user namespace cannot be entered again.
     let stops = if namespace::is_callers(Namespace::User, owner)? { &stops[1..] } else { &stops };
     let [socket] = open(stops)?;

@@ -140,7 +140,8 @@ impl Subnets {
 }
 
 /// Whether this kernel has IPv6.
-fn has_ipv6() -> bool {
+/// Whether the kernel has IPv6.
+pub fn has_ipv6() -> bool {
     Path::new("/proc/self/net/if_inet6").exists()
 }
 

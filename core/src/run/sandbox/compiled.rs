@@ -5,6 +5,7 @@ use crate::host::image::Image;
 use crate::plan::{Manner, Part, Plan, unwritable};
 use crate::policy::Policy;
 use crate::policy::seccomp::{Filters, Tree};
+use crate::run::egress::Owner;
 use crate::run::sandbox::Sandbox;
 use crate::run::template::Template;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +23,8 @@ pub struct Compiled {
     /// The sandboxes that run in place of this one without namespaces: as the caller's user, and as
     /// another one.
     pub confined: [OnceLock<Sandbox>; 2],
+    /// What owns the networks of its sandboxes with a way out, if one has been made.
+    network_owner: Mutex<Option<Arc<Owner>>>,
     /// The template that sandboxes of this policy are copied from, if it has been made.
     pub template: Mutex<Option<Arc<Template>>>,
 }
@@ -53,6 +56,15 @@ impl Compiled {
             Some(filters) => Ok(filters.clone()),
             None => Filters::of(policy, tree)
                 .map(|filters| place.get_or_init(|| Arc::new(filters)).clone()),
+        }
+    }
+
+    /// Returns what owns the networks of the sandboxes with a way out.
+    pub fn network_owner(&self) -> Result<Arc<Owner>> {
+        let mut known = self.network_owner.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(owner) if owner.is_intact() => Ok(owner.clone()),
+            _ => Ok(known.insert(Arc::new(Owner::new()?)).clone()),
         }
     }
 

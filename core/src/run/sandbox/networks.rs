@@ -36,7 +36,11 @@ impl Sandbox {
     /// The sandbox for a command that enters a cell of this one: it is where the cell is, and no
     /// member itself.
     pub(crate) fn without_network(self) -> Sandbox {
-        let mut sandbox = self.with(|policy| (policy.network, policy.address) = (None, None));
+        let mut sandbox = self.with(|policy| {
+            (policy.network, policy.address) = (None, None);
+            (policy.ports, policy.egress) = (Vec::new(), Vec::new());
+            (policy.egress_deny, policy.egress_names) = (Vec::new(), Vec::new());
+        });
         sandbox.network = None;
         sandbox
     }

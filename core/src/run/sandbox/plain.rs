@@ -27,6 +27,14 @@ macro_rules! setter {
     (text $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name($name: impl Into<String>), $($field).+, $name.into());
     };
+    (texts $doc:tt $name:ident $($field:ident).+) => {
+        setter!(
+            $doc,
+            $name($name: impl IntoIterator<Item = impl Into<String>>),
+            $($field).+,
+            $name.into_iter().map(Into::into).collect()
+        );
+    };
     (path $doc:tt $name:ident $($field:ident).+) => {
         setter!($doc, $name($name: impl AsRef<Path>), $($field).+, $name.as_ref().to_owned());
     };

@@ -1,0 +1,135 @@
+//! A thread of the caller's process that carries connections and datagrams between the host and
+//! sandboxes.
+//!
+//! There is one thread for all sandboxes. It starts with the first port that is published, or the
+//! first way out, and ends with the last. It runs an executor (the crate tokio), never the caller's
+//! code, and has all signals blocked.
+
+mod count;
+pub mod datagrams;
+mod places;
+pub mod streams;
+mod vendor;
+
+pub use count::Counters;
+pub use places::{Places, Seat};
+pub use vendor::Vendor;
+
+use crate::base::error::{Error, Result};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use std::future::Future;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// The thread.
+#[derive(Debug)]
+pub struct Forwarder {
+    handle: Handle,
+    /// The process that it is part of.
+    creator: u32,
+    end: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+    places: Arc<Places>,
+}
+
+static CURRENT: Mutex<Weak<Forwarder>> = Mutex::new(Weak::new());
+
+impl Forwarder {
+    /// The thread of this process. Starts it if there is none.
+    pub fn get() -> Result<Arc<Forwarder>> {
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.upgrade() {
+            Some(forwarder) if forwarder.creator == std::process::id() => Ok(forwarder),
+            found => {
+                // In a process that was forked, the thread does not exist.
+                std::mem::forget(found);
+                let forwarder = Arc::new(Forwarder::start()?);
+                *current = Arc::downgrade(&forwarder);
+                Ok(forwarder)
+            }
+        }
+    }
+
+    fn start() -> Result<Forwarder> {
+        const ACTION: &str = "start the thread that forwards connections";
+        let failed = |error| Error::io(ACTION, error);
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .thread_name("seclude-resolve")
+            .max_blocking_threads(16)
+            .thread_keep_alive(Duration::from_millis(100))
+            .build()
+            .map_err(failed)?;
+        let (handle, end) = (runtime.handle().clone(), Arc::new(Notify::new()));
+        let ended = end.clone();
+        let all = SigSet::all();
+        let before =
+            all.thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(|errno| failed(errno.into()))?;
+        let thread = thread::Builder::new().name("seclude-forward".into()).spawn(move || {
+            runtime.block_on(ended.notified());
+            // A thread that looks up a name may take long, and ends by itself.
+            runtime.shutdown_background();
+        });
+        let _ = before.thread_set_mask();
+        let thread = Some(thread.map_err(failed)?);
+        let places = Arc::new(Places::new());
+        Ok(Forwarder { handle, creator: std::process::id(), end, thread, places })
+    }
+
+    /// The bound on all connections together.
+    pub fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// Runs a service until it is dropped.
+    pub fn serve(self: &Arc<Self>, service: impl Future<Output = ()> + Send + 'static) -> Service {
+        let (alive, ended): (Sender<()>, Receiver<()>) = channel();
+        let task = self.handle.spawn(async move {
+            let _alive = alive;
+            service.await;
+        });
+        Service { task: task.abort_handle(), ended: Mutex::new(ended), forwarder: self.clone() }
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if self.creator != std::process::id() {
+            // There is no such thread to wait for.
+            std::mem::forget(thread);
+            return;
+        }
+        self.end.notify_one();
+        if thread.thread().id() != thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Something that the thread does, such as a published port. Dropping it ends that: its sockets are
+/// closed then.
+#[derive(Debug)]
+pub struct Service {
+    task: AbortHandle,
+    ended: Mutex<Receiver<()>>,
+    forwarder: Arc<Forwarder>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.forwarder.creator != std::process::id() {
+            return;
+        }
+        self.task.abort();
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // The sender is dropped with the task. The thread is never busy for as long as this.
+        let _ = ended.recv_timeout(Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,24 @@
+//! Connections: what one side sends, the other receives.
+
+use super::count::{Counted, Counters};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::io;
+use std::sync::Arc;
+use tokio::io::copy_bidirectional_with_sizes;
+use tokio::net::TcpStream;
+
+/// Carries everything between a sandbox's connection and another one, until both directions have
+/// ended. The end of one direction is passed on, and the other one goes on.
+pub async fn carry(inside: TcpStream, mut outside: TcpStream, counters: &Arc<Counters>) {
+    const BUFFER: usize = 128 * 1024;
+    // What one end has sent in small pieces arrives in small pieces.
+    let _ = (inside.set_nodelay(true), outside.set_nodelay(true));
+    let mut inside = Counted::new(inside, counters.clone());
+    let _: io::Result<_> =
+        copy_bidirectional_with_sizes(&mut inside, &mut outside, BUFFER, BUFFER).await;
+}
+
+/// Closes a connection so that the peer gets ECONNRESET, not the end of a stream.
+pub fn reset(stream: TcpStream) {
+    let _ = setsockopt(&stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+}

@@ -1,0 +1,298 @@
+//! The gateway of one sandbox: decides about each connection and datagram by the rules, and carries
+//! what is allowed. It runs on the thread of [`Forwarder`].
+
+use super::dns::{self, Answer};
+use super::ledger::{Attempt, Ledger};
+use super::names::Names;
+use super::sockets::{self, Listening};
+use crate::host::forward::{Forwarder, Places, Seat, Service, Vendor, datagrams, streams};
+use crate::host::network::divert::DOMAIN;
+use crate::policy::egress::{Denial, Egress};
+use crate::policy::ports::Protocol;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// Starts the gateway.
+pub fn serve(
+    forwarder: &Arc<Forwarder>,
+    rules: Egress,
+    vendor: Vendor,
+    listening: Listening,
+    ledger: Arc<Ledger>,
+) -> Service {
+    let places = forwarder.places().clone();
+    let own = places.of_one();
+    let gateway = Gateway { rules, vendor, ledger, names: Mutex::default(), places, own };
+    forwarder.serve(Arc::new(gateway).run(listening))
+}
+
+struct Gateway {
+    rules: Egress,
+    vendor: Vendor,
+    ledger: Arc<Ledger>,
+    names: Mutex<Names>,
+    places: Arc<Places>,
+    /// The places of this sandbox.
+    own: Arc<Semaphore>,
+}
+
+/// Where an allowed attempt goes: its addresses, in the order in which they are tried.
+type Way = Vec<SocketAddr>;
+
+impl Gateway {
+    /// Runs until it is dropped, and everything with it.
+    async fn run(self: Arc<Self>, listening: Listening) {
+        let mut tasks = JoinSet::new();
+        for listener in listening.tcp {
+            if let Ok(listener) = TcpListener::from_std(listener) {
+                tasks.spawn(self.clone().accept(listener));
+            }
+        }
+        for socket in listening.udp {
+            if let Ok(socket) = UdpSocket::from_std(socket) {
+                tasks.spawn(self.clone().receive(socket));
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let mut tasks = JoinSet::new();
+        loop {
+            // A connection waits in the kernel until there is a place.
+            let Some(seat) = self.places.take(&self.own).await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tasks.spawn(self.clone().connection(stream, seat));
+                }
+                // No descriptor is free, or the connection has ended already.
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, _seat: Seat) {
+        let Ok(to) = stream.local_addr() else { return };
+        if to.port() == DOMAIN {
+            let _ = self.questions(stream).await;
+            return;
+        }
+        let Some(way) = self.decide(Protocol::Tcp, to).await else {
+            return streams::reset(stream);
+        };
+        match connect(&way).await {
+            Some(outside) => streams::carry(stream, outside, &self.ledger.bytes).await,
+            None => streams::reset(stream),
+        }
+    }
+
+    /// Answers questions for names over a connection: each comes after its length.
+    async fn questions(&self, mut stream: TcpStream) -> io::Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        loop {
+            let Ok(length) = timeout(PATIENCE, stream.read_u16()).await else { return Ok(()) };
+            let mut message = vec![0; usize::from(length?)];
+            let Ok(read) = timeout(PATIENCE, stream.read_exact(&mut message)).await else {
+                return Ok(());
+            };
+            read?;
+            let Some(answer) = self.answer(&message).await else { return Ok(()) };
+            stream.write_u16(u16::try_from(answer.len()).unwrap_or(0)).await?;
+            stream.write_all(&answer).await?;
+        }
+    }
+
+    async fn receive(self: Arc<Self>, socket: UdpSocket) {
+        let socket = Arc::new(socket);
+        let mut tasks = JoinSet::new();
+        let mut flows: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>> = HashMap::new();
+        let mut buffer = vec![0; datagrams::LONGEST];
+        loop {
+            let (length, from, to) = match datagrams::receive(&socket, &mut buffer).await {
+                Ok(received) => received,
+                Err(_) => {
+                    sleep(Duration::from_millis(1)).await;
+                    continue;
+                }
+            };
+            while tasks.try_join_next().is_some() {}
+            let datagram = buffer[..length].to_vec();
+            if to.port() == DOMAIN {
+                // Without a place, the question is lost. The program asks again.
+                if let Some(seat) = self.places.try_take(&self.own) {
+                    tasks.spawn(self.clone().question(datagram, from, to, seat));
+                }
+                continue;
+            }
+            // Datagrams that come before the flow has a socket of its own wait for it here.
+            let waiting = flows.get(&(from, to)).map(|flow| flow.try_send(datagram.clone()));
+            if let Some(Ok(()) | Err(mpsc::error::TrySendError::Full(_))) = waiting {
+                continue;
+            }
+            flows.retain(|_, flow| !flow.is_closed());
+            if let Some(seat) = self.places.try_take(&self.own) {
+                const WAITING: usize = 16;
+                let (sender, receiver) = mpsc::channel(WAITING);
+                let _ = sender.try_send(datagram);
+                flows.insert((from, to), sender);
+                tasks.spawn(self.clone().flow(from, to, receiver, seat));
+            }
+        }
+    }
+
+    async fn question(
+        self: Arc<Self>,
+        message: Vec<u8>,
+        from: SocketAddr,
+        to: SocketAddr,
+        _seat: Seat,
+    ) {
+        let Some(answer) = self.answer(&message).await else { return };
+        let socket = sockets::impersonate(&self.vendor, to, from);
+        if let Ok(Ok(socket)) = socket.map(UdpSocket::from_std) {
+            let _ = socket.send(&answer).await;
+        }
+    }
+
+    async fn flow(
+        self: Arc<Self>,
+        from: SocketAddr,
+        to: SocketAddr,
+        mut waiting: mpsc::Receiver<Vec<u8>>,
+        seat: Seat,
+    ) {
+        let Some(way) = self.decide(Protocol::Udp, to).await else { return };
+        let Some(address) = way.first() else { return };
+        let any: SocketAddr =
+            if address.is_ipv4() { ([0; 4], 0).into() } else { ([0; 16], 0).into() };
+        let Ok(outside) = UdpSocket::bind(any).await else { return };
+        if outside.connect(address).await.is_err() {
+            return;
+        }
+        let inside = sockets::impersonate(&self.vendor, to, from);
+        let Ok(Ok(inside)) = inside.map(UdpSocket::from_std) else { return };
+        // From here on the kernel hands this flow's datagrams to its own socket.
+        waiting.close();
+        while let Ok(datagram) = waiting.try_recv() {
+            let _ = outside.send(&datagram).await;
+        }
+        datagrams::carry(inside, outside, self.ledger.bytes.clone(), seat).await;
+    }
+
+    /// Decides about an attempt, and enters it in the ledger. `None`: it is denied.
+    async fn decide(&self, protocol: Protocol, to: SocketAddr) -> Option<Way> {
+        let (address, port) = (to.ip().to_canonical(), to.port());
+        let name = self.names().name(address).map(str::to_owned);
+        let way = match &name {
+            Some(name) => self.way_to_name(protocol, name, port).await,
+            None => self
+                .rules
+                .permits_address(protocol, address, port, is_hosts(address))
+                .map(|()| vec![SocketAddr::new(address, port)]),
+        };
+        let reached = match (&way, &name) {
+            (Ok(way), _) => way.first().map(SocketAddr::ip),
+            (Err(_), None) => Some(address),
+            (Err(_), Some(_)) => None,
+        };
+        let denial = way.as_ref().err().map(|denial| denial.0.clone());
+        self.ledger.enter(Attempt { protocol, name, address: reached, port, denial });
+        way.ok()
+    }
+
+    async fn way_to_name(&self, protocol: Protocol, name: &str, port: u16) -> Result<Way, Denial> {
+        self.rules.permits_name(protocol, name, port)?;
+        if let Some(substitute) = self.rules.substitute(name) {
+            let port = substitute.port.unwrap_or(port);
+            return Ok(vec![SocketAddr::new(substitute.address, port)]);
+        }
+        let mut denial = Denial("the name has no address".into());
+        let mut way = Vec::new();
+        for address in self.look_up(name).await {
+            let rules = &self.rules;
+            match rules.permits_address_of_name(protocol, address, port, is_hosts(address)) {
+                Ok(()) => way.push(SocketAddr::new(address, port)),
+                Err(why) => denial = why,
+            }
+        }
+        if way.is_empty() { Err(denial) } else { Ok(way) }
+    }
+
+    /// The real addresses of a name, by the host's configuration.
+    async fn look_up(&self, name: &str) -> Vec<IpAddr> {
+        const PATIENCE: Duration = Duration::from_secs(15);
+        if let Some(found) = self.names().found(name) {
+            return found;
+        }
+        // A dot at the end: the host's own domains are not tried.
+        let asked = (format!("{name}."), 0);
+        let found = timeout(PATIENCE, lookup_host(asked)).await;
+        let found = found.map(|result| result.into_iter().flatten());
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in found.into_iter().flatten().map(|one| one.ip().to_canonical()) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if !addresses.is_empty() {
+            self.names().keep(name, addresses.clone());
+        }
+        addresses
+    }
+
+    async fn answer(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let question = dns::read(message)?;
+        let answer = match &question.name {
+            Some(name) => self.answer_for(name, question.wants_address).await,
+            None => Answer::NoSuchName,
+        };
+        dns::write(message, answer)
+    }
+
+    async fn answer_for(&self, name: &str, wants_address: bool) -> Answer {
+        if !self.rules.may_be_asked(name) {
+            self.ledger.enter(Attempt {
+                protocol: Protocol::Udp,
+                name: Some(name.into()),
+                address: None,
+                port: DOMAIN,
+                denial: Some("no rule allows the name".into()),
+            });
+            return Answer::NoSuchName;
+        }
+        let Some(address) = self.names().stand_in(name) else { return Answer::Failure };
+        if self.rules.substitute(name).is_none() && self.look_up(name).await.is_empty() {
+            return Answer::NoSuchName;
+        }
+        if wants_address { Answer::Address(address) } else { Answer::Nothing }
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Connects to the first address that answers.
+async fn connect(way: &[SocketAddr]) -> Option<TcpStream> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    for address in way {
+        if let Ok(Ok(stream)) = timeout(PATIENCE, TcpStream::connect(address)).await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
+/// Whether an address is one of the host's own.
+fn is_hosts(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_ok()
+}
