@@ -39,6 +39,7 @@
  *     Landlock               Cells
  *     Commands               Pools
  *     Children               Private networks
+ *                            Published ports and the way out
  *     Control                Namespaces that exist
  *     Terminals              Joining namespaces
  *                            Published cells
@@ -159,7 +160,7 @@ const char *seclude_version(void);
  * Types
  *
  * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics,
- * seclude_networks and seclude_traffic. Each is explained where its functions are.
+ * seclude_networks, seclude_traffic and seclude_egress. Each is explained where its functions are.
  * ============================================================================================= */
 
 /** What went wrong, at which step, and what to do about it. */
@@ -249,6 +250,12 @@ typedef struct seclude_members seclude_members;
 
 /** What a member of a network has sent and received since it joined. */
 typedef struct seclude_traffic seclude_traffic;
+
+/**
+ * What has been reached outside by the rules of a policy (`seclude_sandbox_egress`), and what was
+ * tried in vain. The fields are 0 without such rules.
+ */
+typedef struct seclude_egress seclude_egress;
 
 /** The namespaces that the caller may see, at one moment. The list never changes. */
 typedef struct seclude_namespaces seclude_namespaces;
@@ -623,6 +630,32 @@ void seclude_sandbox_clock_offset(seclude_sandbox *sandbox, int clock, int64_t s
  * By default the network chooses one that no member has. UTF-8.
  */
 void seclude_sandbox_address(seclude_sandbox *sandbox, const char *address);
+
+/**
+ * The TCP and UDP ports that are published on the host, each in the form
+ * `[ADDRESS:][PORT:]PORT[/udp]` (docs/networks.md). The last port is the one in the sandbox. By
+ * default the address is 127.0.0.1, and the kernel chooses the port. The list ends with NULL.
+ */
+void seclude_sandbox_ports(seclude_sandbox *sandbox, const char *const *ports);
+
+/**
+ * The destinations that the sandbox may reach outside, each in the form
+ * `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name, an address, a
+ * network such as `10.0.0.0/8`, or `*`. Default: none. The list ends with NULL.
+ */
+void seclude_sandbox_egress(seclude_sandbox *sandbox, const char *const *egress);
+
+/**
+ * Destinations that are denied, although `egress` allows them. They have the same form. The list
+ * ends with NULL.
+ */
+void seclude_sandbox_egress_deny(seclude_sandbox *sandbox, const char *const *egress_deny);
+
+/**
+ * The addresses to which names lead instead of their own, each in the form `NAME=ADDRESS[:PORT]`.
+ * `egress` must allow the name. The address may be one of the host's. The list ends with NULL.
+ */
+void seclude_sandbox_egress_names(seclude_sandbox *sandbox, const char *const *egress_names);
 
 /**
  * The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by
@@ -3443,6 +3476,82 @@ int seclude_network_heal(const seclude_network *network, seclude_error **err);
 SECLUDE_WARN_UNUSED
 int seclude_network_traffic(const seclude_network *network, const char *member,
                             seclude_traffic *traffic, size_t size, seclude_error **err);
+
+/* ================================================================================================
+ * Published ports and the way out
+ *
+ * seclude_sandbox_ports publishes ports of a sandbox on the host. seclude_sandbox_egress lets it
+ * reach destinations outside, by rules. docs/networks.md and docs/egress.md describe both.
+ * ============================================================================================= */
+
+/**
+ * What has been reached outside by the rules of a policy (`seclude_sandbox_egress`), and what was
+ * tried in vain. The fields are 0 without such rules.
+ *
+ * Functions that fill it take its size, `sizeof(seclude_egress)`, as for `seclude_outcome`.
+ */
+struct seclude_egress {
+    /** The number of attempts that were allowed. */
+    uint64_t allowed;
+    /** The number of attempts that were denied. */
+    uint64_t denied;
+    /** The bytes that were carried out, without the headers of the protocols. */
+    uint64_t sent_bytes;
+    /** The bytes that were carried in. */
+    uint64_t received_bytes;
+};
+
+/**
+ * Returns the command's published ports (`seclude_sandbox_ports`), with a NUL after each, in the
+ * order of the policy. Each has the form `127.0.0.1:40123:80/tcp`: the address and port on the
+ * host, and the port in the sandbox. The text is empty once the command has ended.
+ *
+ * NULL after the output was collected, and for NULL. Owned: free it with `seclude_text_free`.
+ */
+SECLUDE_WARN_UNUSED
+seclude_text *seclude_child_ports(const seclude_child *child);
+
+/**
+ * Returns the port of the host that leads to the port `inside` of the command's sandbox: "80", or
+ * "53/udp". 0 if none does, and once the command has ended.
+ */
+SECLUDE_WARN_UNUSED
+uint16_t seclude_child_port(const seclude_child *child, const char *inside);
+
+/**
+ * Stores the cell's published ports, as `seclude_child_ports` returns them.
+ *
+ * `*ports` is owned: free it with `seclude_text_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_ports(const seclude_cell *cell, seclude_text **ports, seclude_error **err);
+
+/**
+ * Returns the port of the host that leads to the port `inside` of the cell: "80", or "53/udp". 0 if
+ * none does, and for a closed cell.
+ */
+SECLUDE_WARN_UNUSED
+uint16_t seclude_cell_port(const seclude_cell *cell, const char *inside);
+
+/**
+ * Writes to `*report` what the command has reached outside. In a cell: what all its commands have.
+ *
+ * `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free it
+ * with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
+ * with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is the
+ * size of `*report` in bytes.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_child_egress(const seclude_child *child, seclude_egress *report, size_t size,
+                         seclude_text **attempts, seclude_error **err);
+
+/**
+ * Writes to `*report` what the cell's commands have reached outside since it was started or reset.
+ * Otherwise like `seclude_child_egress`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_egress(const seclude_cell *cell, seclude_egress *report, size_t size,
+                        seclude_text **attempts, seclude_error **err);
 
 /* ================================================================================================
  * Namespaces that exist: seclude_namespaces

@@ -19,6 +19,7 @@ pub mod collected;
 pub mod command;
 pub mod control;
 pub mod doctor;
+pub mod egress;
 pub mod error;
 pub mod faults;
 pub mod files;

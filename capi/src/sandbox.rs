@@ -1,7 +1,7 @@
 //! `seclude_sandbox`: a policy and its setters, each of which calls one method of the core's
 //! `Sandbox`. The setters of files, limits, filters and Landlock have files of their own.
 
-use crate::boundary::{Answer, Sticky, bytes, code, create, free, read, set, utf8};
+use crate::boundary::{Answer, Sticky, bytes, code, create, free, read, set, texts, utf8};
 use crate::error::seclude_error;
 use seclude_core::{Capability, Clock, Namespace, Sandbox};
 use std::ffi::{c_char, c_int};
@@ -204,6 +204,48 @@ pub unsafe extern "C" fn seclude_sandbox_address(
     address: *const c_char,
 ) {
     build(sandbox, |sandbox| Ok(sandbox.address(utf8("address", address)?)));
+}
+
+/// The TCP and UDP ports that are published on the host, each in the form
+/// `[ADDRESS:][PORT:]PORT[/udp]` (docs/networks.md). The last port is the one in the sandbox. By
+/// default the address is 127.0.0.1, and the kernel chooses the port. The list ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_ports(
+    sandbox: *mut seclude_sandbox,
+    ports: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.ports(texts("ports", ports)?)));
+}
+
+/// The destinations that the sandbox may reach outside, each in the form
+/// `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name, an address, a
+/// network such as `10.0.0.0/8`, or `*`. Default: none. The list ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_egress(
+    sandbox: *mut seclude_sandbox,
+    egress: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.egress(texts("egress", egress)?)));
+}
+
+/// Destinations that are denied, although `egress` allows them. They have the same form. The list
+/// ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_egress_deny(
+    sandbox: *mut seclude_sandbox,
+    egress_deny: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.egress_deny(texts("egress_deny", egress_deny)?)));
+}
+
+/// The addresses to which names lead instead of their own, each in the form `NAME=ADDRESS[:PORT]`.
+/// `egress` must allow the name. The address may be one of the host's. The list ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_egress_names(
+    sandbox: *mut seclude_sandbox,
+    egress_names: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.egress_names(texts("egress_names", egress_names)?)));
 }
 
 /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by

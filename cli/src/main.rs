@@ -18,6 +18,7 @@ mod look;
 mod manual;
 mod networks;
 mod policy;
+mod ports;
 mod report;
 mod run;
 mod session;

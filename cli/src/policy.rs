@@ -99,6 +99,9 @@ fn value(setting: &Setting, matches: &ArgMatches) -> Result<Option<Value>> {
     };
     Ok(match form(setting) {
         Form::Text => one(|text| json!(text)),
+        Form::Texts => {
+            matches.get_many::<String>(name).map(|texts| json!(texts.collect::<Vec<_>>()))
+        }
         Form::Path => matches.get_one::<OsString>(name).map(|path| path_value(path)),
         Form::Number => matches.get_one::<u64>(name).map(|number| json!(number)),
         Form::Fraction => matches.get_one::<f64>(name).map(|number| json!(number)),

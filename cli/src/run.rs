@@ -1,7 +1,7 @@
 //! `seclude run` and `seclude shell`: run a program, and exit as it does.
 
 use crate::status::{self, Failure, Result};
-use crate::{networks, policy, report, session, shown, signals};
+use crate::{networks, policy, ports, report, session, shown, signals};
 use clap::ArgMatches;
 use seclude::{Collected, Command, Outcome, Sandbox, Stdio, Transfer, WindowSize};
 use std::env;
@@ -53,6 +53,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
         shown::say(&outcome.to_string());
     }
     if !matches.get_flag("json") && !matches.get_flag("quiet") {
+        ports::tell_denials(&outcome);
         say_what_is_missing(&files);
     }
     files.error.map_or(Ok(()), Err)?;

@@ -6,9 +6,9 @@
 //! the program and then this one, and both continue together. Signals that the caller ignores, as
 //! under `nohup(1)`, stay ignored.
 
-use crate::signals;
 use crate::status::{Failure, Result};
 use crate::terminal::Relay;
+use crate::{ports, signals};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
@@ -26,7 +26,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub fn run(command: &mut Command) -> Result<(Outcome, Collected)> {
     // They are blocked before the program can end.
     let signals = signals::listen()?;
-    attend(command.spawn()?, &signals)
+    let child = command.spawn()?;
+    ports::tell(&child);
+    attend(child, &signals)
 }
 
 /// Waits for the end of a command that has been started, and collects its files.

@@ -127,7 +127,8 @@ pub use look::learn::Learned;
 pub use look::namespaces::{LiveNamespace, Namespaces, namespaces};
 // The types of all kinds of entries, and nothing else.
 pub use policy::entries::*;
-pub use policy::outcome::{Ended, Enforced, MemorySource, Outcome, Pressure, Protection, Usage};
+pub use policy::outcome::{Attempt, EgressReport, Ended, Enforced, MemorySource, Outcome};
+pub use policy::outcome::{Pressure, Protection, Usage};
 pub use policy::ports::Protocol;
 pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test};
 #[doc(hidden)]
@@ -138,7 +139,6 @@ pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};
 pub use run::command::{Command, Output, Stdio};
-pub use run::egress::{Attempt, EgressReport};
 pub use run::interaction::Interaction;
 pub use run::network::{Member, Network, NetworkBuilder, Traffic};
 pub use run::ports::PublishedPort;

@@ -19,6 +19,11 @@ fn plain(setting: &Setting) -> Option<Plain> {
         "text" => {
             (format!("{name}: *const c_char"), format!("utf8(\"{name}\", {name})?"), "UTF-8.")
         }
+        "texts" => (
+            format!("{name}: *const *const c_char"),
+            format!("texts(\"{name}\", {name})?"),
+            "The list ends with NULL.",
+        ),
         "path" => (format!("{name}: *const c_char"), format!("bytes(\"{name}\", {name})?"), ""),
         "id" => number("u32"),
         "count" => number("u64"),
@@ -122,6 +127,7 @@ fn own(name: &str) -> (&'static str, &'static str) {
 fn types(setting: &Setting) -> (&'static str, &'static str) {
     match setting.kind {
         "text" => ("str", "text"),
+        "texts" => ("Iterable[str]", "list of texts"),
         "path" => ("Path", "path"),
         "id" | "count" => ("int", "number"),
         "size" => ("int | str", "size: `65536`, `\"64M\"`"),

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
 
     # faces: end
+    from .egress import Attempt, EgressReport, PublishedPort
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
     from .interpreter import Execution, Interpreter, InterpreterError, InterpreterLost
@@ -89,6 +90,7 @@ __all__ = [
     "PIPE",
     "PTY",
     "STDOUT",
+    "Attempt",
     "CalledProcessError",
     "Cell",
     "Check",
@@ -97,6 +99,7 @@ __all__ = [
     "CompletedRun",
     "Copied",
     "Denial",
+    "EgressReport",
     "Ended",
     "Execution",
     "Executor",
@@ -126,6 +129,7 @@ __all__ = [
     "Process",
     "ProgramNotExecutable",
     "ProgramNotFound",
+    "PublishedPort",
     "RemoteError",
     "Report",
     "RetiredNetwork",
@@ -194,6 +198,7 @@ _HOMES = {
         " directory file mqueue proc readonly symlink tmpfs"
     ),
     # faces: end
+    ".egress": "Attempt EgressReport PublishedPort",
     ".executor": "Executor JobDied RemoteError",
     ".host": "Check Report doctor",
     ".interaction": "Command Interaction interact",

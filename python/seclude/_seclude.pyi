@@ -69,6 +69,10 @@ class _Used(TypedDict):
     memory_source: MemorySource
     pressure: tuple[float, float, float, float, float] | None
 
+_Published: TypeAlias = tuple[str, int, int, Literal["tcp", "udp"]]
+_Tried: TypeAlias = tuple[Literal["tcp", "udp"], str | None, str | None, int, str | None]
+_Reached: TypeAlias = tuple[int, int, int, int, list[_Tried]]
+
 @type_check_only
 class _Ending(TypedDict):
     ended: tuple[EndedName, int | str | None, str]
@@ -80,6 +84,7 @@ class _Ending(TypedDict):
     enforced: list[Protection]
     landlock_abi: int | None
     by_caller: bool
+    egress: _Reached | None
     limits: list[tuple[LimitName, Mechanism]]
 
 @type_check_only
@@ -172,6 +177,10 @@ class Cell:
         """Return every process inside."""
     def addresses(self) -> list[str]:
         """Return the addresses in its private networks."""
+    def ports(self) -> list[_Published]:
+        """Return its published ports."""
+    def egress(self) -> _Reached:
+        """Return what it has reached outside."""
     def wait_ready(self, port: int, timeout: float) -> bool:
         """Wait until a TCP socket listens on a port, for at most this many seconds."""
     def connect(self, network: Network) -> list[str]:
@@ -310,6 +319,10 @@ class Child:
 
     def addresses(self) -> list[str]:
         """Return its addresses in its private network."""
+    def ports(self) -> list[_Published]:
+        """Return its published ports."""
+    def egress(self) -> _Reached:
+        """Return what it has reached outside."""
     def wait_ready(self, port: int, timeout: float) -> bool:
         """Wait until a TCP socket listens on a port, for at most this many seconds."""
     @property

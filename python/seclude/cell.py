@@ -13,6 +13,7 @@ from . import _seclude, log
 from .command import Text, size
 from .command_runner import CommandRunner
 from .errors import SecludeError
+from .egress import EgressReport, PublishedPort
 from .network import wait_ready
 from .outcome import Process, Usage
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
@@ -114,6 +115,15 @@ class Cell(CommandRunner):
     def addresses(self) -> list[str]:
         """The addresses in the cell's private networks, those of its policy's network first."""
         return self._core.addresses()
+
+    @property
+    def ports(self) -> list[PublishedPort]:
+        """The ports that are published on the host, in the order of the policy."""
+        return PublishedPort._of(self._core.ports())
+
+    def egress(self) -> EgressReport:
+        """Return what the cell's commands have reached outside since it was started or reset."""
+        return EgressReport._of(self._core.egress())
 
     def wait_ready(self, port: int, timeout: float | None = None) -> bool:
         """Wait until a TCP socket listens on a port in the cell's network. Makes no connection.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import seclude
 
 from .collected import Collected
+from .egress import EgressReport
 from .errors import CalledProcessError
 from .vocabulary import EndedName, LimitName, Mechanism, MemorySource, Protection
 
@@ -192,6 +193,11 @@ class Outcome:
     The warden was stopped from outside or got no processor. `ended` still names the limit, or
     `killed`.
     """
+    egress: EgressReport | None = field(default=None, hash=False)
+    """What the command has reached outside, if its policy lets it out: `Sandbox(egress=...)`.
+
+    For a command in a cell: what all its commands have since it was started.
+    """
 
     def __str__(self) -> str:
         return self._text or str(self.ended)
@@ -225,6 +231,7 @@ class Outcome:
             ending["text"],
             ending["landlock_abi"],
             ending["by_caller"],
+            None if ending["egress"] is None else EgressReport._of(ending["egress"]),
         )
 
     def _output_limit(self, limit: int) -> Outcome:

@@ -41,6 +41,19 @@ class Policy(TypedDict, total=False):
     address: str | None
     """The address in the network, IPv4 or IPv6. The address in the other subnet has the same
     number. By default the network chooses one that no member has."""
+    ports: Iterable[str] | None
+    """The TCP and UDP ports that are published on the host, each in the form
+    `[ADDRESS:][PORT:]PORT[/udp]` (docs/networks.md). The last port is the one in the sandbox.
+    By default the address is 127.0.0.1, and the kernel chooses the port."""
+    egress: Iterable[str] | None
+    """The destinations that the sandbox may reach outside, each in the form
+    `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name, an
+    address, a network such as `10.0.0.0/8`, or `*`. Default: none."""
+    egress_deny: Iterable[str] | None
+    """Destinations that are denied, although `egress` allows them. They have the same form."""
+    egress_names: Iterable[str] | None
+    """The addresses to which names lead instead of their own, each in the form
+    `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the host's."""
     hostname: str | None
     """The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other
     by it, if it is set."""

@@ -24,6 +24,7 @@ from .collected import Collected
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
+from .egress import EgressReport, PublishedPort
 from .network import wait_ready
 from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll
@@ -154,6 +155,21 @@ class Popen:
     def addresses(self) -> list[str]:
         """The addresses in the private network of the command, IPv4 first."""
         return self._child.addresses()
+
+    @property
+    def ports(self) -> list[PublishedPort]:
+        """The ports that are published on the host, in the order of the policy.
+
+        Empty once the outcome is known.
+        """
+        return PublishedPort._of(self._child.ports())
+
+    def egress(self) -> EgressReport:
+        """Return what the command has reached outside by the rules of its policy, and has tried.
+
+        In a cell: what all its commands have.
+        """
+        return EgressReport._of(self._child.egress())
 
     def wait_ready(self, port: int, timeout: float | None = None) -> bool:
         """Wait until a TCP socket listens on a port in the command's network.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import seclude
 
+from .egress import EgressReport, PublishedPort
 from .outcome import Outcome, Process, Usage
 from .popen import Popen
 from .vocabulary import Freezer
@@ -29,6 +30,15 @@ class Running:
     def addresses(self) -> list[str]:
         """The addresses in the private network of the command, IPv4 first."""
         return self._process.addresses
+
+    @property
+    def ports(self) -> list[PublishedPort]:
+        """The ports that are published on the host, in the order of the policy."""
+        return self._process.ports
+
+    def egress(self) -> EgressReport:
+        """Return what the command has reached outside, as `Popen.egress` does."""
+        return self._process.egress()
 
     @property
     def terminal(self) -> seclude.Terminal | None:

@@ -57,6 +57,11 @@ class Sandbox(CommandRunner):
     - `network`: the `Network` that each command and each cell is a member of. A policy as text only
       names it; `replace(network=...)` then gives it, and until that nothing runs.
     - `address`: the IPv4 or IPv6 address in the network, which otherwise chooses one.
+    - `ports`: TCP and UDP ports that are published on the host, such as `"8080:80"`, `"80"` with a
+      port that the kernel chooses (`Popen.ports`), or `"0.0.0.0:53:53/udp"`.
+    - `egress`, `egress_deny`: destinations that the sandbox may reach outside, and exceptions:
+      `"*.example.org:443"`, `"192.0.2.0/24"`, `"*"`. Without them it reaches nothing.
+    - `egress_names`: addresses to which names lead instead of their own: `"db.test=127.0.0.1:5432"`.
     - `hostname`, `domainname`: 1 to 64 bytes.
     - `clock_offsets`: `{"monotonic": s, "boottime": s}`, in whole seconds.
 

@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Parts};
 use crate::error::raise;
-use crate::network::{Network, texts};
+use crate::network::{Network, Published, Reached, published, reached, texts};
 use crate::outcome::{Seen, Used, seen, used};
 use crate::time::duration;
 use crate::transfer::{Bounds, Done, done, path, transfer};
@@ -65,6 +65,16 @@ impl Cell {
     /// Returns the addresses in its private networks.
     fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.ask(py, |cell| cell.addresses().map(texts))
+    }
+
+    /// Returns its published ports.
+    fn ports(&self, py: Python<'_>) -> PyResult<Vec<Published>> {
+        self.ask(py, |cell| cell.ports().map(published))
+    }
+
+    /// Returns what its commands have reached outside.
+    fn egress(&self, py: Python<'_>) -> PyResult<Reached> {
+        self.ask(py, |cell| cell.egress().map(reached))
     }
 
     /// Joins a private network, and returns the addresses there.

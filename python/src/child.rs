@@ -3,7 +3,7 @@
 use crate::collected::{Left, left};
 use crate::error::{raise, refuse};
 use crate::listener::Listener;
-use crate::network::texts;
+use crate::network::{Published, Reached, published, reached, texts};
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
 use crate::time::duration;
 use crate::transfer::{Bounds, Done, done, path, transfer};
@@ -102,6 +102,16 @@ impl Child {
     /// Returns its addresses in its private network.
     fn addresses(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         self.ask(py, "addresses", |child| Ok(texts(child.addresses())))
+    }
+
+    /// Returns its published ports.
+    fn ports(&self, py: Python<'_>) -> PyResult<Vec<Published>> {
+        self.ask(py, "ports", |child| Ok(published(child.ports())))
+    }
+
+    /// Returns what it has reached outside.
+    fn egress(&self, py: Python<'_>) -> PyResult<Reached> {
+        self.ask(py, "egress", |child| Ok(reached(child.egress())))
     }
 
     /// Whether its pipes may stay open after it has ended.

@@ -2,6 +2,7 @@
 
 use crate::error::raise;
 use pyo3::prelude::*;
+use seclude_core::{Attempt, EgressReport, PublishedPort};
 use seclude_core::{Result, Traffic};
 use std::net::IpAddr;
 
@@ -101,4 +102,32 @@ impl Network {
 /// Addresses as text.
 pub fn texts(addresses: Vec<IpAddr>) -> Vec<String> {
     addresses.iter().map(IpAddr::to_string).collect()
+}
+
+/// A published port: address and port on the host, port inside, protocol.
+pub type Published = (String, u16, u16, &'static str);
+
+/// Published ports.
+pub fn published(ports: Vec<PublishedPort>) -> Vec<Published> {
+    let one = |port: PublishedPort| {
+        let host = port.host;
+        (host.ip().to_string(), host.port(), port.inside, port.protocol.name())
+    };
+    ports.into_iter().map(one).collect()
+}
+
+/// An attempt to reach something outside: the fields of `seclude.Attempt`.
+type Tried = (&'static str, Option<String>, Option<String>, u16, Option<String>);
+/// The fields of `seclude.EgressReport`.
+pub type Reached = (u64, u64, u64, u64, Vec<Tried>);
+
+/// What was reached outside.
+pub fn reached(report: EgressReport) -> Reached {
+    let one = |attempt: Attempt| {
+        let address = attempt.address.map(|address| address.to_string());
+        (attempt.protocol.name(), attempt.name, address, attempt.port, attempt.denial)
+    };
+    let EgressReport { allowed, denied, sent_bytes, received_bytes, attempts, .. } = report;
+    let attempts = attempts.into_iter().map(one).collect();
+    (allowed, denied, sent_bytes, received_bytes, attempts)
 }

@@ -1,6 +1,7 @@
 //! Outcomes, usages and processes as plain dictionaries and tuples. `seclude/outcome.py` gives them
 //! names.
 
+use crate::network::{Reached, reached};
 use pyo3::prelude::*;
 use seclude_core::{Ended, Outcome, Pressure, Process};
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub struct Ending {
     enforced: Vec<&'static str>,
     landlock_abi: Option<u32>,
     by_caller: bool,
+    egress: Option<Reached>,
     limits: Vec<(&'static str, &'static str)>,
 }
 
@@ -78,6 +80,7 @@ pub fn ending(outcome: &Outcome) -> Ending {
         enforced: outcome.enforced.iter().map(|protection| protection.name()).collect(),
         landlock_abi: outcome.enforced.landlock_abi(),
         by_caller: outcome.by_caller,
+        egress: outcome.egress.clone().map(reached),
         limits: outcome
             .enforced
             .limits()

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Form {
     /// A text.
     Text,
+    /// Texts, one each time that the option is given.
+    Texts,
     /// A path, which need not be UTF-8.
     Path,
     /// A whole number.
@@ -47,6 +49,7 @@ pub enum Form {
 pub fn form(setting: &Setting) -> Form {
     match (setting.kind, setting.name) {
         ("text", _) | (_, "network") => Form::Text,
+        ("texts", _) => Form::Texts,
         ("path", _) | (_, "root") => Form::Path,
         ("id" | "count", _) => Form::Number,
         ("size" | "time", _) => Form::Quantity,
@@ -70,7 +73,8 @@ pub fn form(setting: &Setting) -> Form {
 /// Whether an option can be given several times, each time for more values.
 fn repeats(form: Form) -> bool {
     match form {
-        Form::Words
+        Form::Texts
+        | Form::Words
         | Form::Numbers
         | Form::Contents
         | Form::Offsets
@@ -137,7 +141,7 @@ fn option(setting: &Setting) -> Arg {
         .long_help(long_help)
         .action(if repeats(form) { ArgAction::Append } else { ArgAction::Set });
     let (name, parser): (&str, ValueParser) = match form {
-        Form::Text => ("TEXT", value_parser!(String)),
+        Form::Text | Form::Texts => ("TEXT", value_parser!(String)),
         Form::Path => ("PATH", value_parser!(OsString)),
         Form::Number => ("NUMBER", value_parser!(u64).into()),
         Form::Fraction => ("NUMBER", value_parser!(f64).into()),

@@ -3,12 +3,11 @@
 use crate::base::error::{Error, Result};
 use crate::base::processes::Process;
 use crate::lives::named::Published;
-use crate::policy::outcome::{Enforced, Usage};
+use crate::policy::outcome::{EgressReport, Enforced, Usage};
 use crate::policy::{Cores, Limit, Limits};
 use crate::run::alive::{Alive, Freezer, Purpose};
 use crate::run::command::Command;
 use crate::run::current_usage;
-use crate::run::egress::EgressReport;
 use crate::run::ground::{Ground, Keeper, Place};
 use crate::run::network::Network;
 use crate::run::ports::PublishedPort;

@@ -1,9 +1,11 @@
 //! The outcome of a command: how it ended, what it used, and which protections were in force.
 
+mod egress;
 mod enforced;
 mod text;
 mod usage;
 
+pub use egress::{Attempt, EgressReport};
 pub(crate) use enforced::Mechanisms;
 pub use enforced::{Enforced, Protection};
 pub use usage::{FIGURES, MemorySource, Pressure, Usage};
@@ -127,6 +129,10 @@ pub struct Outcome {
     /// second. The warden was then stopped from outside, or got no processor time. `ended` is still
     /// the limit, or the caller's [`kill`](crate::Child::kill).
     pub by_caller: bool,
+    /// What the command has reached outside, if its policy lets it out
+    /// ([`Sandbox::egress`](crate::Sandbox::egress)). For a command in a cell: what all its commands
+    /// have since it was started.
+    pub egress: Option<EgressReport>,
 }
 
 impl Outcome {
@@ -191,6 +197,7 @@ mod tests {
                 usage: Usage::NONE,
                 enforced: Enforced::new(0, 0, 0, Mechanisms::default()),
                 by_caller: false,
+                egress: None,
             };
             outcome.returncode()
         };

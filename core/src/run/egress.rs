@@ -23,7 +23,7 @@ mod ledger;
 mod names;
 mod sockets;
 
-pub use ledger::{Attempt, EgressReport, Ledger};
+pub use ledger::Ledger;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;

@@ -33,6 +33,13 @@ pub struct PublishedPort {
     pub protocol: Protocol,
 }
 
+impl std::fmt::Display for PublishedPort {
+    /// The form of a policy, with the port of the host: `127.0.0.1:40123:80/tcp`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}/{}", self.host, self.inside, self.protocol)
+    }
+}
+
 /// The host's sockets of a policy's published ports.
 #[derive(Debug)]
 pub struct Bound {

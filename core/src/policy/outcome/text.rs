@@ -7,7 +7,8 @@ use std::time::Duration;
 impl Outcome {
     /// Returns the outcome as a JSON object, with the keys of a line of `seclude batch`:
     /// `{"ended", "value", "outcome", "returncode", "status", "limit", "usage", "limits",
-    /// "enforced", "landlock_abi", "by_caller"}`. Times are in seconds.
+    /// "enforced", "landlock_abi", "by_caller"}`, and "egress" if the policy lets the command out.
+    /// Times are in seconds.
     pub fn to_json(&self) -> String {
         let value = match self.ended {
             Ended::Exited(code) => json!(code),
@@ -29,7 +30,7 @@ impl Outcome {
         let mut enforced: Vec<&str> =
             self.enforced.iter().map(|protection| protection.name()).collect();
         enforced.sort_unstable();
-        json!({
+        let mut outcome = json!({
             "ended": self.ended.name(),
             "value": value,
             "outcome": self.to_string(),
@@ -41,8 +42,11 @@ impl Outcome {
             "enforced": enforced,
             "landlock_abi": self.enforced.landlock_abi(),
             "by_caller": self.by_caller,
-        })
-        .to_string()
+        });
+        if let Some(egress) = &self.egress {
+            outcome["egress"] = egress.value();
+        }
+        outcome.to_string()
     }
 
     fn usage_value(&self) -> Value {

@@ -7,7 +7,7 @@ use crate::host::namespace;
 use crate::host::network::listening::has_listener;
 use crate::host::socket::wait_for_any;
 use crate::policy::Namespace;
-use crate::run::egress::EgressReport;
+use crate::policy::outcome::EgressReport;
 use crate::run::network::{Membership, Network};
 use crate::run::ports::PublishedPort;
 use crate::run::warden::Warden;
@@ -52,7 +52,12 @@ impl Alive {
 
     /// What the sandbox has reached outside, and what it has tried.
     pub fn egress(&self) -> EgressReport {
-        self.ledger.as_ref().map(|ledger| ledger.report()).unwrap_or_default()
+        self.egress_if_any().unwrap_or_default()
+    }
+
+    /// The same. `None` if the policy has no rules for that.
+    pub fn egress_if_any(&self) -> Option<EgressReport> {
+        self.ledger.as_ref().map(|ledger| ledger.report())
     }
 
     /// Makes the member and the others of its network know each other's names. `hosts`: its own

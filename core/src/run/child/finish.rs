@@ -145,6 +145,7 @@ impl Child {
             usage,
             enforced,
             by_caller,
+            egress: self.alive.egress_if_any(),
         });
         self.tenancy.end();
         self.outcome = Some(outcome);

@@ -2,12 +2,13 @@
 //! what is allowed. It runs on the thread of [`Forwarder`].
 
 use super::dns::{self, Answer};
-use super::ledger::{Attempt, Ledger};
+use super::ledger::Ledger;
 use super::names::Names;
 use super::sockets::{self, Listening};
 use crate::host::forward::{Forwarder, Places, Seat, Service, Vendor, datagrams, streams};
 use crate::host::network::divert::DOMAIN;
 use crate::policy::egress::{Denial, Egress};
+use crate::policy::outcome::Attempt;
 use crate::policy::ports::Protocol;
 use std::collections::HashMap;
 use std::io;
