@@ -116,8 +116,8 @@ pub unsafe extern "C" fn seclude_cell_port(
 
 /// Writes to `*report` what the command has reached outside. In a cell: what all its commands have.
 ///
-/// `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free it
-/// with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
+/// `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free
+/// it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
 /// with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is the
 /// size of `*report` in bytes.
 #[unsafe(no_mangle)]

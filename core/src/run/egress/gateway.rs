@@ -107,8 +107,8 @@ impl Gateway {
             };
             read?;
             let Some(answer) = self.answer(&message).await else { return Ok(()) };
-            stream.write_u16(u16::try_from(answer.len()).unwrap_or(0)).await?;
-            stream.write_all(&answer).await?;
+            let length = u16::try_from(answer.len()).unwrap_or(0).to_be_bytes();
+            stream.write_all(&[&length[..], &answer].concat()).await?;
         }
     }
 
@@ -234,9 +234,7 @@ impl Gateway {
         if let Some(found) = self.names().found(name) {
             return found;
         }
-        // A dot at the end: the host's own domains are not tried.
-        let asked = (format!("{name}."), 0);
-        let found = timeout(PATIENCE, lookup_host(asked)).await;
+        let found = timeout(PATIENCE, lookup_host((name, 0))).await;
         let found = found.map(|result| result.into_iter().flatten());
         let mut addresses: Vec<IpAddr> = Vec::new();
         for address in found.into_iter().flatten().map(|one| one.ip().to_canonical()) {
