@@ -198,7 +198,7 @@ impl Policy {
     /// Whether the caller makes the sandbox's network namespace, which then belongs to a user
     /// namespace above the sandbox's own.
     pub fn has_given_network(&self) -> bool {
-        self.network.is_some() || !self.egress.is_empty()
+        self.network.is_some() || !self.ports.is_empty() || !self.egress.is_empty()
     }
 
     /// Whether the sandbox has its network to itself, made by it or by the caller.

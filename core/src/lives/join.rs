@@ -174,8 +174,9 @@ impl Joined {
             }
         }
         let network = policy.network.as_ref().map(|name| format!("network {name}"));
+        let port = policy.ports.first().map(|text| format!("port {text:?}"));
         let out = policy.egress.first().map(|text| format!("egress {text:?}"));
-        if let Some(what) = network.or(out) {
+        if let Some(what) = network.or(port).or(out) {
             return Err(Error::invalid(
                 what,
                 "a command in existing namespaces has no network of its own besides",

@@ -20,8 +20,7 @@ const PROC: &str = "/proc";
 /// - the root is writable, because the copies would share it;
 /// - the policy says what the file system consists of, which may be mounts over mounts;
 /// - the policy shares a namespace that a template must have of its own;
-/// - the caller makes the network, or publishes ports of it: a template lends the networks of ended
-///   copies to others;
+/// - the caller makes the network;
 /// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
 /// - a tmpfs lies behind a symbolic link of another root.
 pub fn has_template(policy: &Policy) -> bool {
@@ -29,7 +28,6 @@ pub fn has_template(policy: &Policy) -> bool {
         .into_iter()
         .all(|kind| policy.private(kind));
     own && !policy.has_given_network()
-        && policy.ports.is_empty()
         && !policy.writable_root
         && !policy.exact_files
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]

@@ -95,7 +95,6 @@ impl Policy {
         self.dispensable.contains(&Isolation::Namespaces)
             && self.joined.is_empty()
             && !self.has_given_network()
-            && self.ports.is_empty()
     }
 
     /// The policy as a sandbox without namespaces can apply it. `denial` says why there are none,

@@ -1,15 +1,16 @@
 //! A sandbox with a launched warden, which waits for commands or runs them. One-shot runs, cells
 //! and pools are all built on it.
 
+mod connections;
 mod files;
 mod freeze;
 mod gate;
 mod networks;
 mod occupancy;
 
+use connections::Connections;
 pub use freeze::Freezer;
 pub use gate::StartGuard;
-use networks::network_of;
 pub use occupancy::Stay;
 
 use crate::base::error::{Error, ErrorKind, Result};
@@ -22,11 +23,9 @@ use crate::plan::{Manner, Part, Plan};
 use crate::policy::outcome::Enforced;
 use crate::policy::seccomp::Filters;
 use crate::policy::{Limit, Limits, Namespace};
-use crate::run::egress::{Ledger, WayOut};
+use crate::run::egress::Ledger;
 use crate::run::failure;
 use crate::run::ground::Existing;
-use crate::run::network::Membership;
-use crate::run::ports::{Bound, Ports};
 use crate::run::sandbox::Sandbox;
 use crate::run::template;
 use crate::run::warden::Warden;
@@ -64,13 +63,9 @@ pub struct Alive {
     // empty and can be removed.
     pub warden: Warden,
     enforcement: Mutex<Enforcement>,
-    /// Its published ports. Declared after the warden, as the next two: all of them end after it.
-    ports: Mutex<Option<Ports>>,
-    /// Its way out.
-    way_out: Mutex<Option<WayOut>>,
+    /// What connects it with others. Declared after the warden, so that it ends after it.
+    connections: Mutex<Connections>,
     ledger: Option<Arc<Ledger>>,
-    /// Its places in private networks, that of its policy first.
-    memberships: Mutex<Vec<Membership>>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
     /// The user and group of its commands on the host, if they differ from the caller's.
@@ -113,16 +108,8 @@ impl Alive {
         let policy = sandbox.policy();
         policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
-        let membership = sandbox
-            .needed_network()?
-            .map(|network| network.join(policy.hostname.as_deref(), policy.address.as_deref()))
-            .transpose()?;
-        let ports = Bound::open(policy)?;
-        let way_out = WayOut::open(sandbox, membership.as_ref())?;
-        let mut birthplace = membership.as_ref().map(Membership::birthplace).transpose()?;
-        if let (None, Some(way_out)) = (&birthplace, &way_out) {
-            birthplace = way_out.birthplace()?;
-        }
+        let connections = Connections::open(sandbox)?;
+        let birthplace = connections.birthplace()?;
         let joined = existing.map(Existing::descriptors).transpose()?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
         let alone = joined.is_none() && birthplace.is_none();
@@ -174,19 +161,11 @@ impl Alive {
             match started {
                 Ok(warden) => {
                     let owner = mapping.owner(policy, warden.pid())?;
-                    let own = |warden: &Warden| match (&membership, &way_out) {
-                        (Some(member), _) => member.namespace.try_clone(),
-                        (None, Some(way_out)) => way_out.namespace(),
-                        (None, None) => network_of(warden),
-                    };
-                    let ports = ports.map(|ports| ports.serve(own(&warden)?)).transpose()?;
                     return Ok(Alive {
                         sandbox: sandbox.clone(),
                         warden,
-                        ports: Mutex::new(ports),
-                        ledger: way_out.as_ref().map(WayOut::ledger),
-                        way_out: Mutex::new(way_out),
-                        memberships: Mutex::new(membership.into_iter().collect()),
+                        ledger: connections.ledger(),
+                        connections: Mutex::new(connections),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
                         plan,

@@ -26,31 +26,22 @@ mod sockets;
 pub use ledger::Ledger;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::kept::Kept;
 use crate::host::forward::{Forwarder, Service, Vendor};
 use crate::host::launch::Birthplace;
 use crate::host::network::divert::{self, Ports};
 use crate::host::network::links;
 use crate::host::network::netlink::{Netlink, Refusal};
+use crate::policy::Policy;
 use crate::policy::egress::Egress;
-use crate::run::network::{Membership, namespaces, subnets};
-use crate::run::sandbox::Sandbox;
+use crate::run::network::{namespaces, subnets};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The user namespace that owns the networks of a sandbox's starts.
-#[derive(Debug)]
-pub struct Owner(Kept);
 
 /// The way out of one running sandbox. Dropping it ends all connections.
 #[derive(Debug)]
 pub struct WayOut {
-    // Declared first: the service ends before its namespaces are released.
     _service: Service,
     ledger: Arc<Ledger>,
-    owner: Option<Arc<Owner>>,
-    network: Option<Kept>,
     netfilter: Netlink,
     ports: Ports,
     /// The addresses that are the sandbox's own.
@@ -58,71 +49,38 @@ pub struct WayOut {
 }
 
 impl WayOut {
-    /// Makes the way out of a sandbox that is about to start. `None` if its policy asks for none.
-    /// `membership`: its place in a private network, if it has one.
+    /// Makes the way out of a sandbox that is about to start in this place. `None` if its policy
+    /// asks for none. `addresses`: those that it has in a private network.
     ///
     /// # Errors
     ///
     /// Some part cannot be set up. The sandbox must not start.
-    pub fn open(sandbox: &Sandbox, membership: Option<&Membership>) -> Result<Option<WayOut>> {
-        let policy = sandbox.policy();
+    pub fn open(
+        policy: &Policy,
+        place: Birthplace<'_>,
+        addresses: Vec<IpAddr>,
+    ) -> Result<Option<WayOut>> {
         if policy.egress.is_empty() {
             return Ok(None);
         }
         let rules = Egress::read(&policy.egress, &policy.egress_deny, &policy.egress_names)?;
-        let (owner, network, routing, users, namespace);
-        match membership {
-            Some(member) => {
-                let place = member.birthplace()?;
-                routing = namespaces::routing_socket(place.users, place.network)?;
-                (users, namespace) = (place.users, place.network);
-                (owner, network) = (None, None);
-            }
-            None => {
-                let new = sandbox.compiled().network_owner()?;
-                let (made, socket) = namespaces::make_in(new.0.get()?)?;
-                (owner, network) = (Some(new), Some(Kept::from(made)));
-                routing = socket;
-                let place = birthplace(owner.as_deref(), network.as_ref())?;
-                let place = place.ok_or_else(|| Error::new(ErrorKind::Setup, ACTION))?;
-                (users, namespace) = (place.users, place.network);
-            }
-        }
-        let loopback = sockets::own_addresses(subnets::has_ipv6());
-        for messages in [links::loopback(&loopback)]
-            .into_iter()
-            .chain(loopback.iter().map(|address| divert::all_local(*address)))
-        {
+        let Birthplace { users, network } = place;
+        let mut own = sockets::own_addresses(subnets::has_ipv6());
+        let routing = namespaces::routing_socket(users, network)?;
+        let routes = own.iter().map(|address| divert::all_local(*address));
+        for messages in [links::loopback(&own)].into_iter().chain(routes) {
             routing.ask(messages).map_err(|refusal| refused(refusal, "route everything"))?;
         }
-        let copy = |fd: std::os::fd::BorrowedFd<'_>| {
-            fd.try_clone_to_owned().map_err(|error| Error::io("copy a descriptor", error))
-        };
-        let vendor = Vendor::new(copy(users)?, copy(namespace)?)?;
-        let listening = sockets::Listening::open(&vendor, &loopback)?;
+        let vendor = Vendor::new(users, network)?;
+        let listening = sockets::Listening::open(&vendor, &own)?;
         let ports = listening.ports()?;
-        let netfilter = namespaces::netfilter_socket(users.as_fd(), namespace.as_fd())?;
-        let mut own = loopback;
-        own.extend(membership.map(Membership::addresses).unwrap_or_default());
+        own.extend(addresses);
+        let netfilter = namespaces::netfilter_socket(users, network)?;
         divert::install(&netfilter, ports, &own).map_err(|refusal| refused(refusal, ACTION))?;
         let forwarder = Forwarder::get()?;
         let ledger = Arc::new(Ledger::default());
         let service = gateway::serve(&forwarder, rules, vendor, listening, ledger.clone());
-        let own = Mutex::new(own);
-        Ok(Some(WayOut { _service: service, ledger, owner, network, netfilter, ports, own }))
-    }
-
-    /// Where the sandbox is made, unless it is a member of a private network.
-    pub fn birthplace(&self) -> Result<Option<Birthplace<'_>>> {
-        birthplace(self.owner.as_deref(), self.network.as_ref())
-    }
-
-    /// The network namespace, unless it is that of a member of a private network.
-    pub fn namespace(&self) -> Result<OwnedFd> {
-        match &self.network {
-            Some(network) => network.try_clone(),
-            None => Err(Error::new(ErrorKind::Setup, ACTION)),
-        }
+        Ok(Some(WayOut { _service: service, ledger, netfilter, ports, own: Mutex::new(own) }))
     }
 
     /// Leaves further addresses of the sandbox's own alone.
@@ -137,28 +95,6 @@ impl WayOut {
     pub fn ledger(&self) -> Arc<Ledger> {
         self.ledger.clone()
     }
-}
-
-impl Owner {
-    /// # Errors
-    ///
-    /// The host lets the caller make no user namespace, or grants it no rights there.
-    pub fn new() -> Result<Owner> {
-        namespaces::make().map(|(users, _)| Owner(users))
-    }
-
-    /// Whether the caller has left the descriptor open.
-    pub fn is_intact(&self) -> bool {
-        self.0.intact().is_some()
-    }
-}
-
-fn birthplace<'a>(
-    owner: Option<&'a Owner>,
-    network: Option<&'a Kept>,
-) -> Result<Option<Birthplace<'a>>> {
-    let (Some(owner), Some(network)) = (owner, network) else { return Ok(None) };
-    Ok(Some(Birthplace { users: owner.0.get()?, network: network.get()? }))
 }
 
 const ACTION: &str = "divert what the sandbox sends elsewhere";

@@ -19,10 +19,12 @@
 
 mod faults;
 mod hosts;
+mod lone;
 mod members;
 pub mod namespaces;
 pub mod subnets;
 
+pub use lone::{LoneNetwork, Owner};
 pub use members::Membership;
 pub use subnets::Subnets;
 

@@ -1,18 +1,18 @@
 //! Published ports: the host's end of connections and datagrams for a sandbox.
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::sys;
 use crate::host::forward::{
     Counters, Forwarder, Places, Seat, Service, Vendor, datagrams, streams,
 };
+use crate::host::launch::Birthplace;
 use crate::policy::Policy;
 use crate::policy::ports::{Protocol, Publication};
 use nix::errno::Errno;
-use nix::sys::socket::{SockaddrStorage, connect};
+use nix::sys::socket::{Shutdown, SockaddrStorage, connect, shutdown};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -78,13 +78,9 @@ impl Bound {
         Ok(Some(Bound { sockets: policy.ports.iter().map(open).collect::<Result<_>>()? }))
     }
 
-    /// Carries what reaches the sockets to the sandbox with this network namespace.
-    pub fn serve(self, network: OwnedFd) -> Result<Ports> {
-        let owner = sys::namespace_owner(network.as_fd())
-            .map_err(|error| Error::io("find the owner of a network namespace", error))?;
-        let vendor = Arc::new(Vendor::new(owner, network)?);
-        // Where the kernel lets the caller make no sockets there, the sandbox must not start.
-        vendor.socket(libc::AF_INET, libc::SOCK_STREAM, 0)?;
+    /// Carries what reaches the sockets to the sandbox that is about to start in this place.
+    pub fn serve(self, place: Birthplace<'_>) -> Result<Ports> {
+        let vendor = Arc::new(Vendor::new(place.users, place.network)?);
         let forwarder = Forwarder::get()?;
         let list = self.sockets.iter().map(|(port, _)| *port).collect();
         let places = forwarder.places().clone();
@@ -147,7 +143,7 @@ async fn run(lane: Arc<Lane>, sockets: Vec<(PublishedPort, Socket)>) {
         match socket {
             Socket::Tcp(socket) => {
                 if let Ok(socket) = TcpListener::from_std(socket) {
-                    tasks.spawn(accept(lane.clone(), socket, port.inside));
+                    tasks.spawn(accept(lane.clone(), Open(socket), port.inside));
                 }
             }
             Socket::Udp(socket) => {
@@ -160,12 +156,22 @@ async fn run(lane: Arc<Lane>, sockets: Vec<(PublishedPort, Socket)>) {
     while tasks.join_next().await.is_some() {}
 }
 
-async fn accept(lane: Arc<Lane>, listener: TcpListener, port: u16) {
+/// A listener that is closed for all when it is dropped. Another thread may be starting a process
+/// just then, which has a copy of the descriptor until it executes its program.
+struct Open(TcpListener);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Read);
+    }
+}
+
+async fn accept(lane: Arc<Lane>, listener: Open, port: u16) {
     let mut tasks = JoinSet::new();
     loop {
         // A connection waits in the kernel until there is a place.
         let Some(seat) = lane.places.take(&lane.own).await else { return };
-        match listener.accept().await {
+        match listener.0.accept().await {
             Ok((outside, _)) => {
                 tasks.spawn(connection(lane.clone(), outside, port, seat));
             }

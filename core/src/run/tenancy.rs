@@ -337,6 +337,7 @@ impl Tenancy {
             Tenancy::InCell(in_cell) => (Gone::default(), !in_cell.stay.was_alone()),
             Tenancy::Alone => match lease.filter(|_| !lost) {
                 Some(lease) => {
+                    alive.leave_networks();
                     lease.leave();
                     (Gone::default(), false)
                 }

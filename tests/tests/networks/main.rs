@@ -6,6 +6,7 @@ mod attempts;
 mod faults;
 mod left;
 mod members;
+mod published;
 
 use seclude::{Cell, Child, Network, Output, Sandbox, Stdio};
 use std::io::{BufRead, BufReader};

@@ -6,7 +6,9 @@ use crate::host::launch::visit::{Stop, visit};
 use crate::host::namespace;
 use crate::policy::Namespace;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+const COPY: &str = "copy the descriptor of a namespace";
 
 /// A network namespace, and the user namespace that owns it.
 #[derive(Debug)]
@@ -17,10 +19,14 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    pub fn new(owner: OwnedFd, network: OwnedFd) -> Result<Vendor> {
-        let is_callers = namespace::is_callers(Namespace::User, owner.as_fd())?;
-        let owner = (!is_callers).then(|| owner.into());
-        Ok(Vendor { owner, network: network.into() })
+    pub fn new(owner: BorrowedFd<'_>, network: BorrowedFd<'_>) -> Result<Vendor> {
+        let copy = |fd: BorrowedFd<'_>| {
+            let copied = fd.try_clone_to_owned().map_err(|error| Error::io(COPY, error));
+            copied.map(Kept::from)
+        };
+        let is_callers = namespace::is_callers(Namespace::User, owner)?;
+        let owner = (!is_callers).then(|| copy(owner)).transpose()?;
+        Ok(Vendor { owner, network: copy(network)? })
     }
 
     /// Makes a socket, close-on-exec and non-blocking.

@@ -1,6 +1,7 @@
 //! The private networks that a running sandbox is a member of.
 
 use super::Alive;
+use super::connections::Connections;
 use crate::base::error::{Error, Result};
 use crate::base::sys;
 use crate::host::namespace;
@@ -17,7 +18,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The network namespace of a warden that has made it itself.
-pub fn network_of(warden: &Warden) -> Result<OwnedFd> {
+fn network_of(warden: &Warden) -> Result<OwnedFd> {
     let pidfd = warden.pidfd()?.try_clone_to_owned();
     let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
     namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
@@ -28,26 +29,24 @@ pub fn network_of(warden: &Warden) -> Result<OwnedFd> {
 }
 
 impl Alive {
-    fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
-        self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The addresses in all private networks, those of the policy's network first.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        self.memberships().iter().flat_map(Membership::addresses).collect()
+        self.connections().memberships.iter().flat_map(Membership::addresses).collect()
     }
 
-    /// Takes the sandbox out of its private networks, and ends its way out and its ports.
+    /// Takes the sandbox out of its private networks, and ends its ports and its way out.
     pub fn leave_networks(&self) {
-        drop(self.ports.lock().unwrap_or_else(PoisonError::into_inner).take());
-        drop(self.way_out.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.memberships().clear();
+        let ended = std::mem::take(&mut *self.connections());
+        drop(ended);
     }
 
     /// The ports that are published.
     pub fn ports(&self) -> Vec<PublishedPort> {
-        let ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
-        ports.as_ref().map_or_else(Vec::new, |ports| ports.list().to_vec())
+        self.connections().ports.as_ref().map_or_else(Vec::new, |ports| ports.list().to_vec())
     }
 
     /// What the sandbox has reached outside, and what it has tried.
@@ -63,7 +62,7 @@ impl Alive {
     /// Makes the member and the others of its network know each other's names. `hosts`: its own
     /// hosts file, unless the policy puts another one there.
     pub(super) fn meet_members(&self, hosts: Option<OwnedFd>) -> Result<()> {
-        match self.memberships().first() {
+        match self.connections().memberships.first() {
             Some(membership) => membership.introduce(hosts),
             None => Ok(()),
         }
@@ -112,38 +111,38 @@ impl Alive {
             )
             .hint("leave the net namespace private"));
         }
-        let mut memberships = self.memberships();
-        if let Some(other) = memberships.iter().find(|member| member.conflicts_with(network)) {
+        let mut connections = self.connections();
+        let conflicts = |member: &&Membership| member.conflicts_with(network);
+        if let Some(other) = connections.memberships.iter().find(conflicts) {
             return Err(Error::invalid(
                 format!("network {}", network.name()),
                 format!("its subnets overlap with those of the network {}", other.network().name()),
             )
             .hint("the sandbox is a member of that one: choose other subnets for one of them"));
         }
-        let way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = match (memberships.first(), &*way_out) {
-            (Some(member), _) => member.namespace.try_clone()?,
-            (None, Some(way_out)) => way_out.namespace()?,
-            (None, None) => network_of(&self.warden)?,
+        let own = match connections.namespace()? {
+            Some(namespace) => namespace,
+            None => network_of(&self.warden)?,
         };
         let owner = sys::namespace_owner(own.as_fd())
             .map_err(|error| Error::io("find the owner of a network namespace", error))?;
         // A number that none of its other devices has.
+        let memberships = &connections.memberships;
         let device = (0..).find(|number| memberships.iter().all(|one| one.device != *number));
         let membership =
             network.connect(policy.hostname.as_deref(), device.unwrap_or(0), &owner, own)?;
         membership.introduce(None)?;
         let addresses = membership.addresses();
-        if let Some(way_out) = &*way_out {
+        if let Some(way_out) = &connections.way_out {
             way_out.spare(&addresses)?;
         }
-        memberships.push(membership);
+        connections.memberships.push(membership);
         Ok(addresses)
     }
 
     /// Takes the running sandbox out of a network.
     pub fn disconnect(&self, network: &Network) -> Result<()> {
-        let mut memberships = self.memberships();
+        let memberships = &mut self.connections().memberships;
         let index = memberships.iter().position(|member| member.network() == network);
         let index = index.ok_or_else(|| {
             Error::invalid(format!("network {}", network.name()), "the sandbox is no member of it")

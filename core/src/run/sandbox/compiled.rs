@@ -5,7 +5,7 @@ use crate::host::image::Image;
 use crate::plan::{Manner, Part, Plan, unwritable};
 use crate::policy::Policy;
 use crate::policy::seccomp::{Filters, Tree};
-use crate::run::egress::Owner;
+use crate::run::network::Owner;
 use crate::run::sandbox::Sandbox;
 use crate::run::template::Template;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
