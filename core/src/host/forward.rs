@@ -87,13 +87,14 @@ impl Forwarder {
         &self.places
     }
 
-    /// Runs a service until it is dropped.
-    pub fn serve(self: &Arc<Self>, service: impl Future<Output = ()> + Send + 'static) -> Service {
-        let (alive, ended): (Sender<()>, Receiver<()>) = channel();
-        let task = self.handle.spawn(async move {
-            let _alive = alive;
-            service.await;
-        });
+    /// Runs a service until it is dropped. Each of its tasks holds the token, or something that
+    /// does.
+    pub fn serve<F>(self: &Arc<Self>, service: impl FnOnce(Token) -> F) -> Service
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (alive, ended) = channel();
+        let task = self.handle.spawn(service(Token { _alive: alive }));
         Service { task: task.abort_handle(), ended: Mutex::new(ended), forwarder: self.clone() }
     }
 }
@@ -113,6 +114,12 @@ impl Drop for Forwarder {
     }
 }
 
+/// Tells that some task of a service is not over.
+#[derive(Debug)]
+pub struct Token {
+    _alive: Sender<()>,
+}
+
 /// Something that the thread does, such as a published port. Dropping it ends that: its sockets are
 /// closed then.
 #[derive(Debug)]
@@ -129,7 +136,7 @@ impl Drop for Service {
         }
         self.task.abort();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        // The sender is dropped with the task. The thread is never busy for as long as this.
+        // The token is dropped with the last task. The thread is never busy for as long as this.
         let _ = ended.recv_timeout(Duration::from_secs(1));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::forward::{
-    Counters, Forwarder, Places, Seat, Service, Vendor, datagrams, streams,
+    Counters, Forwarder, Places, Seat, Service, Token, Vendor, datagrams, streams,
 };
 use crate::host::launch::Birthplace;
 use crate::policy::Policy;
@@ -84,8 +84,10 @@ impl Bound {
         let forwarder = Forwarder::get()?;
         let list = self.sockets.iter().map(|(port, _)| *port).collect();
         let places = forwarder.places().clone();
-        let lane = Lane { vendor, own: places.of_one(), places, counters: Arc::default() };
-        let service = forwarder.serve(run(Arc::new(lane), self.sockets));
+        let service = forwarder.serve(|token| {
+            let (own, counters) = (places.of_one(), Arc::default());
+            run(Arc::new(Lane { vendor, own, places, counters, _token: token }), self.sockets)
+        });
         Ok(Ports { _service: service, list })
     }
 }
@@ -134,6 +136,7 @@ struct Lane {
     /// The places of this sandbox.
     own: Arc<Semaphore>,
     counters: Arc<Counters>,
+    _token: Token,
 }
 
 /// Runs until it is dropped, and everything with it.

@@ -5,7 +5,7 @@ use super::dns::{self, Answer};
 use super::ledger::Ledger;
 use super::names::Names;
 use super::sockets::{self, Listening};
-use crate::host::forward::{Forwarder, Places, Seat, Service, Vendor, datagrams, streams};
+use crate::host::forward::{Forwarder, Places, Seat, Service, Token, Vendor, datagrams, streams};
 use crate::host::network::divert::DOMAIN;
 use crate::policy::egress::{Denial, Egress};
 use crate::policy::outcome::Attempt;
@@ -31,8 +31,11 @@ pub fn serve(
 ) -> Service {
     let places = forwarder.places().clone();
     let own = places.of_one();
-    let gateway = Gateway { rules, vendor, ledger, names: Mutex::default(), places, own };
-    forwarder.serve(Arc::new(gateway).run(listening))
+    forwarder.serve(|token| {
+        let names = Mutex::default();
+        let gateway = Gateway { rules, vendor, ledger, names, places, own, _token: token };
+        Arc::new(gateway).run(listening)
+    })
 }
 
 struct Gateway {
@@ -43,6 +46,7 @@ struct Gateway {
     places: Arc<Places>,
     /// The places of this sandbox.
     own: Arc<Semaphore>,
+    _token: Token,
 }
 
 /// Where an allowed attempt goes: its addresses, in the order in which they are tried.
