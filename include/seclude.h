@@ -3536,8 +3536,8 @@ uint16_t seclude_cell_port(const seclude_cell *cell, const char *inside);
 /**
  * Writes to `*report` what the command has reached outside. In a cell: what all its commands have.
  *
- * `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free it
- * with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
+ * `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free
+ * it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
  * with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is the
  * size of `*report` in bytes.
  */
@@ -3552,6 +3552,14 @@ int seclude_child_egress(const seclude_child *child, seclude_egress *report, siz
 SECLUDE_WARN_UNUSED
 int seclude_cell_egress(const seclude_cell *cell, seclude_egress *report, size_t size,
                         seclude_text **attempts, seclude_error **err);
+
+/**
+ * Writes to `*report` what a finished command has reached outside. Otherwise like
+ * `seclude_child_egress`.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_output_egress(const seclude_output *output, seclude_egress *report, size_t size,
+                          seclude_text **attempts, seclude_error **err);
 
 /* ================================================================================================
  * Namespaces that exist: seclude_namespaces

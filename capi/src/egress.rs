@@ -4,6 +4,7 @@ use crate::boundary::{Structure, code, create, query, read, utf8, write, write_s
 use crate::cell::{cell, seclude_cell};
 use crate::child::{State, seclude_child};
 use crate::error::seclude_error;
+use crate::output::seclude_output;
 use crate::text::seclude_text;
 use seclude_core::{EgressReport, Protocol, PublishedPort};
 use std::ffi::{c_char, c_int};
@@ -154,6 +155,24 @@ pub unsafe extern "C" fn seclude_cell_egress(
     write(attempts, ptr::null_mut());
     code(err, || {
         tell(self::cell(cell)?.egress()?, report, size, attempts);
+        Ok(0)
+    })
+}
+
+/// Writes to `*report` what a finished command has reached outside. Otherwise like
+/// `seclude_child_egress`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn seclude_output_egress(
+    output: *const seclude_output,
+    report: *mut seclude_egress,
+    size: usize,
+    attempts: *mut *mut seclude_text,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    write(attempts, ptr::null_mut());
+    code(err, || {
+        tell(read("output", output)?.egress.clone(), report, size, attempts);
         Ok(0)
     })
 }

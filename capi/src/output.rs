@@ -4,7 +4,7 @@ use crate::boundary::{Answer, free, query, write, write_sized};
 use crate::collected::seclude_collected;
 use crate::outcome::seclude_outcome;
 use crate::text::seclude_text;
-use seclude_core::Output;
+use seclude_core::{EgressReport, Output};
 use std::ffi::{c_char, c_int};
 
 /// What a command wrote, and how it ended. It never changes.
@@ -13,12 +13,14 @@ pub struct seclude_output {
     stdout: seclude_text,
     stderr: seclude_text,
     pub(crate) files: seclude_collected,
+    pub(crate) egress: EgressReport,
 }
 
 impl seclude_output {
     pub(crate) fn new(output: Output) -> Answer<seclude_output> {
         let Output { outcome, stdout, stderr, files } = output;
         Ok(seclude_output {
+            egress: outcome.egress.clone().unwrap_or_default(),
             outcome: seclude_outcome::new(&outcome)?,
             stdout: seclude_text::new(stdout),
             stderr: seclude_text::new(stderr),

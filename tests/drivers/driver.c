@@ -414,6 +414,7 @@ static int tell_child(seclude_child *child, int report, seclude_error **error)
         tell("stderr", data ? data : "", data ? rest : 0);
         if (find("collect"))
             tell_collected(seclude_output_files(output));
+        tell_egress(child);
     }
     seclude_output_free(output);
     return 0;

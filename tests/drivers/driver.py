@@ -296,6 +296,8 @@ LIMITS = get_args(vocabulary.LimitName)
 
 
 def tell_outcome(outcome: seclude.Outcome, told: Told) -> None:
+    if outcome.egress is not None and outcome.egress.attempts:
+        told["egress"] = "".join(f"{attempt}\n" for attempt in outcome.egress.attempts).encode()
     ended = outcome.ended
     unknown = set(outcome.enforced) - set(PROTECTIONS)
     assert not unknown, unknown

@@ -43,6 +43,26 @@ static void tell_error(seclude_error *error)
     seclude_error_free(error);
 }
 
+/* What the command has tried to reach outside. */
+static void tell_egress(const seclude_child *child)
+{
+    seclude_egress report;
+    seclude_text *attempts = NULL;
+    if (seclude_child_egress(child, &report, sizeof report, &attempts, NULL) < 0)
+        return;
+    const size_t length = seclude_text_length(attempts);
+    const char *data = seclude_text_string(attempts);
+    char *lines = malloc(length + 1);
+    memcpy(lines, data, length);
+    for (size_t i = 0; i < length; i++)
+        if (!lines[i])
+            lines[i] = '\n';
+    if (length)
+        tell("egress", lines, length);
+    free(lines);
+    seclude_text_free(attempts);
+}
+
 /* What was collected: each file with its mode and contents, then what is missing, and why. */
 static void tell_collected(const seclude_collected *collected)
 {

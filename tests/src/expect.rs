@@ -51,6 +51,9 @@ pub(crate) struct Expect {
     /// The files that the driver has collected, as [`Told`] describes them.
     #[serde(default)]
     collected: Text,
+    /// What the command has reached outside, as [`Told`] describes it.
+    #[serde(default)]
+    egress: Text,
     /// Bounds on the usage: a figure that the drivers report, or `wall_ms`, `cpu_ms`,
     /// `max_rss_kib`.
     #[serde(default)]
@@ -131,6 +134,7 @@ impl Expect {
             ("processes", &self.processes),
             ("freezer", &self.freezer),
             ("collected", &self.collected),
+            ("egress", &self.egress),
         ] {
             wrong.extend(text.judge(key, told.get(key).unwrap_or(&nothing), stage));
         }

@@ -370,6 +370,8 @@ impl Job {
 /// - `processes` or `freezer`, for some actions.
 /// - `collected`, if there are files to collect: `PATH MODE: CONTENTS` for each file, then
 ///   `skipped: PATH`, `unmatched: PATTERN` and `error: KIND: MESSAGE`, each with a newline.
+/// - `egress`, if the command has tried to reach anything by rules for that: each attempt, with a
+///   newline.
 ///
 /// After an error the keys are `error` (the kind), `step`, `errno`, `path`, `hint` and `message`.
 pub type Told = BTreeMap<String, Vec<u8>>;

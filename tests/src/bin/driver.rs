@@ -356,6 +356,10 @@ fn read(pipe: Option<impl Read>) -> Vec<u8> {
 }
 
 fn tell_outcome(outcome: &Outcome, told: &mut Told) {
+    if let Some(egress) = outcome.egress.as_ref().filter(|egress| !egress.attempts.is_empty()) {
+        let lines = egress.attempts.iter().map(|attempt| format!("{attempt}\n"));
+        told.insert("egress".into(), lines.collect::<String>().into_bytes());
+    }
     let value = match outcome.ended {
         Ended::Exited(value) | Ended::Signaled(value) | Ended::WardenLost(value) => {
             format!(" {value}")
