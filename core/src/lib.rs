@@ -140,7 +140,7 @@ pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};
 pub use run::command::{Command, Output, Stdio};
 pub use run::interaction::Interaction;
-pub use run::network::{Member, Network, NetworkBuilder, Traffic};
+pub use run::network::{Backend, Link, Member, Network, NetworkBuilder, Traffic};
 pub use run::ports::PublishedPort;
 pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};

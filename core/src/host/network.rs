@@ -6,3 +6,4 @@ pub mod filter;
 pub mod links;
 pub mod listening;
 pub mod netlink;
+pub mod tap;

@@ -19,11 +19,14 @@
 
 mod faults;
 mod hosts;
+mod link;
 mod lone;
 mod members;
 pub mod namespaces;
+mod relay;
 pub mod subnets;
 
+pub use link::{Backend, Link};
 pub use lone::{LoneNetwork, Owner};
 pub use members::Membership;
 pub use subnets::Subnets;
@@ -106,6 +109,8 @@ struct Switch {
     creator: u32,
     /// The user namespace that owns all network namespaces of the network.
     users: Kept,
+    /// The network namespace of the switch.
+    own: Kept,
     netlink: Netlink,
     subnets: Subnets,
     members: Mutex<Members>,
@@ -246,11 +251,12 @@ impl NetworkBuilder {
             [] => Subnets::unused(),
             texts => Subnets::read(texts.iter().map(String::as_str))?,
         };
-        let (users, netlink) = namespaces::make()?;
+        let (users, own, netlink) = namespaces::make()?;
         let switch = Switch {
             name: name.into(),
             creator: std::process::id(),
             users,
+            own,
             netlink,
             members: Mutex::new(Members::new(subnets.room())),
             subnets,

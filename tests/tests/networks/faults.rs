@@ -2,7 +2,7 @@
 //! later.
 
 use super::{ask, is_cut_off, on, python, serve, text};
-use seclude::{ErrorKind, Network};
+use seclude::{ErrorKind, Link, Network};
 use seclude_tests::caller::as_each;
 
 #[test]
@@ -123,7 +123,7 @@ print(values[names.index('NoPorts')])
             text(&python(&b.cell, program).stdout).trim().parse::<u64>().expect("a number")
         };
         for probability in [0.0, 0.1, 0.5, 1.0] {
-            network.set_loss("a", "b", probability).expect("the filter is set");
+            network.set_link("a", "b", &Link::new().loss(probability)).expect("the filter is set");
             let before = arrived();
             let send = format!(
                 "
@@ -155,9 +155,9 @@ fn faults_of_no_one_are_mistakes() {
             network.partition([&["a", "b"][..], &["b"]]),
             network.isolate("10.0.0.1"),
             network.block("a", ""),
-            network.set_loss("a", "b", 1.1),
-            network.set_loss("a", "b", f64::NAN),
-            network.set_loss("a", "b", -0.1),
+            network.set_link("a", "b", &Link::new().loss(1.1)),
+            network.set_link("a", "b", &Link::new().loss(f64::NAN)),
+            network.set_link("a", "b", &Link::new().loss(-0.1)),
         ];
         for mistake in mistakes {
             assert_eq!(mistake.unwrap_err().kind(), ErrorKind::Invalid);

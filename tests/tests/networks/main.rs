@@ -5,6 +5,7 @@
 mod attempts;
 mod faults;
 mod left;
+mod links;
 mod members;
 mod published;
 

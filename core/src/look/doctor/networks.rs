@@ -2,7 +2,8 @@
 
 use super::{Check, probe};
 use crate::base::error::Result;
-use crate::run::network::Network;
+use crate::run::network::{Link, Network};
+use std::time::Duration;
 
 const NETWORK: &str = "network";
 const FAULTS: &str = "network.faults";
@@ -17,7 +18,10 @@ pub fn checks() -> Vec<Check> {
     };
     let families = if network.subnets().len() == 2 { "IPv4 and IPv6" } else { "IPv4" };
     let faults = match with_faults(&network) {
-        Ok(()) => Check::works(FAULTS, "partitions and loss, by the kernel's filters"),
+        Ok(()) => Check::works(
+            FAULTS,
+            "partitions and loss by the kernel's filters, all others by the relay",
+        ),
         Err(error) => Check::missing(FAULTS, &error),
     };
     vec![Check::works(NETWORK, format!("a bridge for sandboxes, {families}")), faults]
@@ -32,7 +36,8 @@ fn with_faults(network: &Network) -> Result<()> {
     const NAME: &str = "probe";
     let member = probe::smallest().network(network).hostname(NAME).cell()?;
     network.isolate(NAME)?;
-    network.set_loss(NAME, NAME, 0.5)?;
+    network.set_link(NAME, NAME, &Link::new().loss(0.5))?;
+    network.set_link(NAME, NAME, &Link::new().delay(Duration::from_millis(1)))?;
     drop(member);
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! Faults between members: partitions, and the loss of frames.
+//! Faults between members: partitions, and links that lose or delay frames.
 //!
 //! They are about names, not about sandboxes: a member that ends and starts again under its name
 //! meets the same faults.
 
+use super::link::Link;
+use super::relay::Pair;
 use super::{Member, Network};
 use crate::base::error::{Error, Result};
 use crate::host::network::filter::{ALWAYS, Drops};
@@ -15,9 +17,9 @@ pub struct Faults {
     groups: Vec<BTreeSet<String>>,
     isolated: BTreeSet<String>,
     /// From and to.
-    blocked: BTreeSet<(String, String)>,
-    /// From and to, and the share of the frames in parts of 2^32.
-    loss: BTreeMap<(String, String), u64>,
+    blocked: BTreeSet<Pair>,
+    /// From and to.
+    links: BTreeMap<Pair, Link>,
 }
 
 impl Faults {
@@ -26,7 +28,7 @@ impl Faults {
         self.groups.is_empty()
             && self.isolated.is_empty()
             && self.blocked.is_empty()
-            && self.loss.is_empty()
+            && self.links.is_empty()
     }
 
     /// What a member's port drops, given all members by their numbers.
@@ -39,18 +41,34 @@ impl Faults {
             return Drops::All;
         }
         let share = |from: &Member| {
-            let hits = |pair: &(String, String)| from.is_called(&pair.0) && to.is_called(&pair.1);
-            let cut = self.group(from) != self.group(to)
-                || from.is_one_of(&self.isolated)
-                || self.blocked.iter().any(hits);
-            if cut {
+            if self.cuts(from, to) {
                 return ALWAYS;
             }
-            let losses = self.loss.iter().filter(|(pair, _)| hits(pair)).map(|(_, share)| *share);
+            let hits =
+                |(pair, _): &(&Pair, &Link)| from.is_called(&pair.0) && to.is_called(&pair.1);
+            let losses = self.links.iter().filter(hits).map(|(_, link)| match link.is_relayed() {
+                // The relay delivers what is to arrive.
+                true => ALWAYS,
+                false => (link.loss * ALWAYS as f64) as u64,
+            });
             losses.max().unwrap_or(0)
         };
         let senders = members.map(|(number, from)| (number, share(from)));
         Drops::From(senders.filter(|(_, share)| *share > 0).collect())
+    }
+
+    /// Whether nothing goes from one member to another.
+    pub fn cuts(&self, from: &Member, to: &Member) -> bool {
+        let hits = |pair: &Pair| from.is_called(&pair.0) && to.is_called(&pair.1);
+        self.group(from) != self.group(to)
+            || from.is_one_of(&self.isolated)
+            || to.is_one_of(&self.isolated)
+            || self.blocked.iter().any(hits)
+    }
+
+    /// The links that the relay carries.
+    pub fn relayed(&self) -> impl Iterator<Item = (&Pair, &Link)> {
+        self.links.iter().filter(|(_, link)| link.is_relayed())
     }
 
     fn group(&self, member: &Member) -> Option<usize> {
@@ -73,8 +91,8 @@ impl Member {
 ///
 /// A member is named by its host name, or by one of its addresses. A fault applies to whoever has
 /// the name: also to a member that ends and starts again. Faults change while the members run. The
-/// ports of a switch change one after another, within about a tenth of a millisecond each. Nothing
-/// is delivered later: a frame that meets a fault is lost, and protocols such as TCP send it again.
+/// ports of a switch change one after another, within about a tenth of a millisecond each. A frame
+/// that is lost is not delivered later: protocols such as TCP send it again.
 ///
 /// They need the kernel's classic filters: CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS.
 impl Network {
@@ -141,34 +159,50 @@ impl Network {
         })
     }
 
-    /// Drops each frame that one member sends to another with this probability, from 0 to 1. The
-    /// other direction stays as it is. 0 ends it. A frame holds up to 64 KiB of a TCP stream.
+    /// Delays, loses, duplicates or reorders the frames that one member sends to another, or bounds
+    /// their rate. Takes the place of an earlier call for the same two members. The other direction
+    /// stays as it is. [`Link::new`] ends it.
+    ///
+    /// Without a seed, the kernel itself loses frames. Everything else is done by a thread of the
+    /// caller's process, which also carries the frames: see [`Backend`](crate::Backend).
+    ///
+    /// ```
+    /// # fn main() -> seclude::Result<()> {
+    /// # use seclude::{Link, Network, Sandbox};
+    /// # use std::time::Duration;
+    /// # let network = Network::new()?;
+    /// # let on = |name: &str| Sandbox::new().network(&network).hostname(name).cell();
+    /// let (a, b) = (on("a")?, on("b")?);
+    /// let slow = Link::new().delay(Duration::from_millis(50)).jitter(Duration::from_millis(10));
+    /// network.set_link("a", "b", &slow)?;
+    /// network.set_link("b", "a", &slow.loss(0.1).seed(7))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the probability is not from 0 to 1.
-    /// Otherwise as [`Network::partition`].
-    pub fn set_loss(&self, from: &str, to: &str, probability: f64) -> Result<()> {
-        if !(0.0..=1.0).contains(&probability) {
-            return Err(Error::invalid(format!("loss {probability}"), "it must be from 0 to 1"));
-        }
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a value is out of its range or has no
+    /// effect. Otherwise as [`Network::partition`].
+    pub fn set_link(&self, from: &str, to: &str, link: &Link) -> Result<()> {
+        link.check()?;
         self.known([from, to])?;
-        let share = (probability * ALWAYS as f64) as u64;
         let pair = (from.to_owned(), to.to_owned());
-        self.change_faults(|faults| match share {
-            0 => drop(faults.loss.remove(&pair)),
-            share => drop(faults.loss.insert(pair, share)),
+        self.0.members().restart(&pair);
+        self.change_faults(|faults| match link.is_plain() {
+            true => drop(faults.links.remove(&pair)),
+            false => drop(faults.links.insert(pair, *link)),
         })
     }
 
-    /// Ends the partition, all isolation and all blocks. Loss stays until it is set to 0.
+    /// Ends the partition, all isolation and all blocks. Links stay as they are.
     ///
     /// # Errors
     ///
     /// An error if the kernel refuses the filter.
     pub fn heal(&self) -> Result<()> {
         self.change_faults(|faults| {
-            *faults = Faults { loss: std::mem::take(&mut faults.loss), ..Faults::default() };
+            *faults = Faults { links: std::mem::take(&mut faults.links), ..Faults::default() };
         })
     }
 

@@ -17,7 +17,7 @@ impl Owner {
     ///
     /// The host lets the caller make no user namespace, or grants it no rights there.
     pub fn new() -> Result<Owner> {
-        namespaces::make().map(|(users, _)| Owner(users))
+        namespaces::make().map(|(users, ..)| Owner(users))
     }
 
     /// Whether the caller has left the descriptor open.

@@ -2,12 +2,14 @@
 
 use super::faults::Faults;
 use super::hosts::{self, Hosts};
+use super::relay::{Lane, Pair, Relay};
 use super::{Member, Network, Switch, links, namespaces, refused};
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
 use crate::host::launch::Birthplace;
 use crate::host::network::filter::{self, Drops};
 use crate::host::network::netlink::Netlink;
+use crate::host::network::tap::Tap;
 use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,6 +29,8 @@ pub struct Members {
     /// The number of addresses.
     room: u32,
     pub(super) faults: Faults,
+    /// Carries the links that the kernel's filters cannot.
+    relay: Option<Relay>,
     /// The number that was given out last.
     last: u32,
     next_port: u32,
@@ -53,6 +57,7 @@ impl Members {
             left: BTreeMap::new(),
             room,
             faults: Faults::default(),
+            relay: None,
             last: 0,
             next_port: FIRST_PORT,
         }
@@ -80,9 +85,10 @@ impl Members {
     ///
     /// The first that the kernel refuses. The other ports have their filters nevertheless.
     pub(super) fn apply_faults(&mut self, switch: &Switch) -> Result<()> {
+        let relayed = self.relay(switch);
         let Members { all, faults, .. } = self;
         if faults.is_none() && all.values().all(|entry| entry.drops == Drops::NOTHING) {
-            return Ok(());
+            return relayed;
         }
         let changed = |(number, to): (&u32, &Entry)| {
             let members = all.iter().map(|(number, entry)| (*number, &entry.member));
@@ -90,7 +96,7 @@ impl Members {
             (to.is_linked && drops != to.drops).then_some((*number, drops))
         };
         let changes: Vec<(u32, Drops)> = all.iter().filter_map(changed).collect();
-        let mut result = Ok(());
+        let mut result = relayed;
         for (number, drops) in changes {
             let Some(entry) = all.get_mut(&number) else { continue };
             let action = "filter what reaches a member";
@@ -100,6 +106,44 @@ impl Members {
             }
         }
         result
+    }
+
+    /// Gives the relay the links that are its own. There is a relay only while there are any.
+    pub(super) fn relay(&mut self, switch: &Switch) -> Result<()> {
+        let Members { all, faults, relay, .. } = self;
+        let mut lanes = Vec::new();
+        for (pair, link) in faults.relayed() {
+            let of = |name: &str| {
+                let hits = |entry: &Entry| entry.is_linked && entry.member.is_called(name);
+                all.iter().find(|(_, entry)| hits(entry))
+            };
+            if let (Some((from, sender)), Some((to, receiver))) = (of(&pair.0), of(&pair.1))
+                && !faults.cuts(&sender.member, &receiver.member)
+            {
+                let (from, to) = ((*from, sender.port), (*to, receiver.port));
+                lanes.push(Lane { pair: pair.clone(), link: *link, from, to });
+            }
+        }
+        if faults.relayed().next().is_none() {
+            *relay = None;
+            return Ok(());
+        }
+        let relay = match relay {
+            Some(relay) => relay,
+            none => none.insert(Relay::start()?),
+        };
+        relay.carry(lanes, |port| {
+            let socket = namespaces::packet_socket(switch.users.get()?, switch.own.get()?)?;
+            Tap::open(socket, port)
+                .map_err(|error| Error::io("open a socket on a port of the network", error))
+        })
+    }
+
+    /// Begins the random numbers of a link again.
+    pub(super) fn restart(&self, pair: &Pair) {
+        if let Some(relay) = &self.relay {
+            relay.restart(pair);
+        }
     }
 
     fn free_slot(&self) -> usize {
@@ -273,6 +317,8 @@ impl Drop for Membership {
             if let Some(slot) = entry.slot {
                 members.show(slot, None);
             }
+            // Its port is about to go.
+            let _ = members.relay(self.switch());
         }
     }
 }

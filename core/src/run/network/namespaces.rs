@@ -24,10 +24,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const ROUTING: Stop<'_> = Stop::Socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE);
 
 /// Makes a user namespace in which the caller's ids are mapped to themselves, and a network
-/// namespace that belongs to it. Returns the first, and a routing socket in the second.
+/// namespace that belongs to it. Returns both, and a routing socket in the second.
 ///
 /// A warden makes them, maps the ids and ends.
-pub fn make() -> Result<(Kept, Netlink)> {
+pub fn make() -> Result<(Kept, Kept, Netlink)> {
     let (uid, gid) = idmap::callers();
     let others = Namespace::ALL.iter().copied();
     let policy = Policy {
@@ -50,7 +50,7 @@ pub fn make() -> Result<(Kept, Netlink)> {
     })?;
     let netlink = routing_socket(users.as_fd(), network.as_fd())?;
     warden.end();
-    Ok((users.into(), netlink))
+    Ok((users.into(), network.into(), netlink))
 }
 
 /// Makes a network namespace that belongs to a user namespace. Returns it, and a routing socket in
@@ -95,6 +95,14 @@ pub fn routing_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Resul
 pub fn netfilter_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<Netlink> {
     let netfilter = Stop::Socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER);
     socket(owner, namespace, netfilter)
+}
+
+/// Opens a socket for whole frames, of no protocol yet.
+pub fn packet_socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let packets = Stop::Socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+    let [socket] =
+        open(&[enter(owner, Namespace::User), enter(namespace, Namespace::Net), packets])?;
+    Ok(socket)
 }
 
 fn socket(owner: BorrowedFd<'_>, namespace: BorrowedFd<'_>, socket: Stop<'_>) -> Result<Netlink> {
