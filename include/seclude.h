@@ -160,7 +160,8 @@ const char *seclude_version(void);
  * Types
  *
  * All are opaque, except the structures seclude_outcome, seclude_copied, seclude_statistics,
- * seclude_networks, seclude_traffic and seclude_egress. Each is explained where its functions are.
+ * seclude_networks, seclude_traffic, seclude_link and
+ * seclude_egress. Each is explained where its functions are.
  * ============================================================================================= */
 
 /** What went wrong, at which step, and what to do about it. */
@@ -247,6 +248,9 @@ typedef struct seclude_network seclude_network;
  * The members of a network at one moment, in the order of their addresses. The list never changes.
  */
 typedef struct seclude_members seclude_members;
+
+/** The faults of a link, in one direction. A structure of zeros has none. */
+typedef struct seclude_link seclude_link;
 
 /** What a member of a network has sent and received since it joined. */
 typedef struct seclude_traffic seclude_traffic;
@@ -3405,6 +3409,56 @@ SECLUDE_WARN_UNUSED
 int seclude_cell_disconnect(const seclude_cell *cell, const seclude_network *network,
                             seclude_error **err);
 
+/** The kernel carries out the faults where it can, else the relay. */
+#define SECLUDE_BACKEND_AUTO 0
+
+/** The kernel's filters. They can do nothing but lose frames, and not by a seed. */
+#define SECLUDE_BACKEND_KERNEL 1
+
+/** A thread of the caller's process, which receives the frames, and sends them on. */
+#define SECLUDE_BACKEND_RELAY 2
+
+/**
+ * The faults of a link, in one direction. A structure of zeros has none.
+ *
+ * The faults are those of whole frames. A frame holds up to 64 KiB of a TCP stream. Frames of ARP
+ * and neighbour discovery are delayed, and never lost, duplicated or reordered.
+ *
+ * Functions that read it take its size, `sizeof(seclude_link)`.
+ */
+struct seclude_link {
+    /** Delivers each frame later by this time, in nanoseconds: at most an hour. */
+    uint64_t delay_ns;
+    /**
+     * Varies the delay of each frame by up to this time, in both directions, evenly. In
+     * nanoseconds, at most as long as the delay. The order of the frames stays.
+     */
+    uint64_t jitter_ns;
+    /** Loses each frame with this probability, from 0 to 1. */
+    double loss;
+    /** Delivers each frame twice with this probability, from 0 to 1. */
+    double duplicate;
+    /**
+     * Delivers each frame at once with this probability, from 0 to 1, so that it overtakes those
+     * that are delayed.
+     */
+    double reorder;
+    /**
+     * Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait for
+     * it, at most 10,000 of 16 MiB together; what is more is lost.
+     */
+    uint64_t rate;
+    /**
+     * The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones are
+     * then lost, duplicated and reordered.
+     */
+    uint64_t seed;
+    /** Whether `seed` is one. If it is 0, the seed is another one each time. */
+    int32_t seeded;
+    /** One of `SECLUDE_BACKEND_...`. */
+    int32_t backend;
+};
+
 /**
  * What a member of a network has sent and received since it joined.
  *
@@ -3455,15 +3509,20 @@ int seclude_network_block(const seclude_network *network, const char *from, cons
                           seclude_error **err);
 
 /**
- * Drops each frame that one member sends to another with a probability from 0 to 1. 0 ends it. The
- * other direction stays as it is. A frame holds up to 64 KiB of a TCP stream. Fails as
+ * Delays, loses, duplicates or reorders the frames that one member sends to another, or bounds
+ * their rate. Takes the place of an earlier call for the same two members. The other direction
+ * stays as it is. NULL for `link`, or a structure of zeros, ends it.
+ *
+ * Without a seed, the kernel itself loses frames. Everything else is done by a thread of the
+ * caller's process, which also carries the frames. `size` is the size of `*link` in bytes.
+ * `SECLUDE_EINVAL` if a value is out of its range or has no effect. Otherwise it fails as
  * `seclude_network_partition` does.
  */
 SECLUDE_WARN_UNUSED
-int seclude_network_set_loss(const seclude_network *network, const char *from, const char *to,
-                             double probability, seclude_error **err);
+int seclude_network_set_link(const seclude_network *network, const char *from, const char *to,
+                             const seclude_link *link, size_t size, seclude_error **err);
 
-/** Ends the partition, all isolation and all blocks. Loss stays until it is set to 0. */
+/** Ends the partition, all isolation and all blocks. Links stay as they are. */
 SECLUDE_WARN_UNUSED
 int seclude_network_heal(const seclude_network *network, seclude_error **err);
 

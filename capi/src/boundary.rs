@@ -294,6 +294,25 @@ pub fn write_sized<T: Structure>(out: *mut T, size: usize, value: T) {
     }
 }
 
+/// Reads the caller's structure of `size` bytes. Fields that it does not have are zero, as all are
+/// of NULL.
+pub fn read_sized<T: Structure + Default>(from: *const T, size: usize) -> T {
+    let mut value = T::default();
+    if !from.is_null() {
+        let length = size.min(size_of::<T>());
+        // SAFETY: `size` bytes are readable. All bytes of a structure may be copied, and a structure
+        // consists of numbers.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                from.cast::<u8>(),
+                ptr::from_mut(&mut value).cast::<u8>(),
+                length,
+            );
+        }
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,11 @@
 //! What happens between the members of a network: faults, and what each has sent and received.
 
-use crate::boundary::{Answer, Structure, code, read, texts, utf8, write_sized};
+use crate::boundary::{Answer, Structure, code, read, read_sized, texts, utf8, write_sized};
 use crate::error::seclude_error;
 use crate::network::seclude_network;
-use seclude_core::{Network, Traffic};
+use seclude_core::{Backend, Link, Network, Traffic};
 use std::ffi::{c_char, c_int};
+use std::time::Duration;
 
 /// What a member of a network has sent and received since it joined.
 ///
@@ -25,6 +26,70 @@ pub struct seclude_traffic {
 }
 
 impl Structure for seclude_traffic {}
+
+/// The kernel carries out the faults where it can, else the relay.
+pub const SECLUDE_BACKEND_AUTO: i32 = 0;
+/// The kernel's filters. They can do nothing but lose frames, and not by a seed.
+pub const SECLUDE_BACKEND_KERNEL: i32 = 1;
+/// A thread of the caller's process, which receives the frames, and sends them on.
+pub const SECLUDE_BACKEND_RELAY: i32 = 2;
+
+/// The faults of a link, in one direction. A structure of zeros has none.
+///
+/// The faults are those of whole frames. A frame holds up to 64 KiB of a TCP stream. Frames of ARP
+/// and neighbour discovery are delayed, and never lost, duplicated or reordered.
+///
+/// Functions that read it take its size, `sizeof(seclude_link)`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct seclude_link {
+    /// Delivers each frame later by this time, in nanoseconds: at most an hour.
+    pub delay_ns: u64,
+    /// Varies the delay of each frame by up to this time, in both directions, evenly. In
+    /// nanoseconds, at most as long as the delay. The order of the frames stays.
+    pub jitter_ns: u64,
+    /// Loses each frame with this probability, from 0 to 1.
+    pub loss: f64,
+    /// Delivers each frame twice with this probability, from 0 to 1.
+    pub duplicate: f64,
+    /// Delivers each frame at once with this probability, from 0 to 1, so that it overtakes those
+    /// that are delayed.
+    pub reorder: f64,
+    /// Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait for
+    /// it, at most 10,000 of 16 MiB together; what is more is lost.
+    pub rate: u64,
+    /// The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones are
+    /// then lost, duplicated and reordered.
+    pub seed: u64,
+    /// Whether `seed` is one. If it is 0, the seed is another one each time.
+    pub seeded: i32,
+    /// One of `SECLUDE_BACKEND_...`.
+    pub backend: i32,
+}
+
+impl Structure for seclude_link {}
+
+impl seclude_link {
+    fn core(self) -> Answer<Link> {
+        let backend = match self.backend {
+            SECLUDE_BACKEND_AUTO => Backend::Auto,
+            SECLUDE_BACKEND_KERNEL => Backend::Kernel,
+            SECLUDE_BACKEND_RELAY => Backend::Relay,
+            _ => return Err(seclude_error::invalid("backend", "is none of SECLUDE_BACKEND_...")),
+        };
+        let mut link = Link::new()
+            .delay(Duration::from_nanos(self.delay_ns))
+            .jitter(Duration::from_nanos(self.jitter_ns))
+            .loss(self.loss)
+            .duplicate(self.duplicate)
+            .reorder(self.reorder)
+            .backend(backend);
+        if self.rate != 0 {
+            link = link.rate(self.rate);
+        }
+        Ok(if self.seeded == 0 { link } else { link.seed(self.seed) })
+    }
+}
 
 fn network<'a>(network: *const seclude_network) -> Answer<&'a Network> {
     Ok(&read("network", network)?.network)
@@ -90,26 +155,33 @@ pub unsafe extern "C" fn seclude_network_block(
     })
 }
 
-/// Drops each frame that one member sends to another with a probability from 0 to 1. 0 ends it. The
-/// other direction stays as it is. A frame holds up to 64 KiB of a TCP stream. Fails as
+/// Delays, loses, duplicates or reorders the frames that one member sends to another, or bounds
+/// their rate. Takes the place of an earlier call for the same two members. The other direction
+/// stays as it is. NULL for `link`, or a structure of zeros, ends it.
+///
+/// Without a seed, the kernel itself loses frames. Everything else is done by a thread of the
+/// caller's process, which also carries the frames. `size` is the size of `*link` in bytes.
+/// `SECLUDE_EINVAL` if a value is out of its range or has no effect. Otherwise it fails as
 /// `seclude_network_partition` does.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn seclude_network_set_loss(
+pub unsafe extern "C" fn seclude_network_set_link(
     network: *const seclude_network,
     from: *const c_char,
     to: *const c_char,
-    probability: f64,
+    link: *const seclude_link,
+    size: usize,
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
         let (from, to) = (utf8("from", from)?, utf8("to", to)?);
-        self::network(network)?.set_loss(from, to, probability)?;
+        let link = read_sized(link, size).core()?;
+        self::network(network)?.set_link(from, to, &link)?;
         Ok(0)
     })
 }
 
-/// Ends the partition, all isolation and all blocks. Loss stays until it is set to 0.
+/// Ends the partition, all isolation and all blocks. Links stay as they are.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_network_heal(

@@ -255,8 +255,17 @@ class Network:
         """Cut a member off from all others."""
     def block(self, sender: str, receiver: str) -> None:
         """Drop everything that one member sends to another."""
-    def set_loss(self, sender: str, receiver: str, probability: float) -> None:
-        """Drop frames from one member to another with this probability."""
+    def set_link(
+        self,
+        sender: str,
+        receiver: str,
+        times: tuple[float, float],
+        probabilities: tuple[float, float, float],
+        rate: int | None,
+        seed: int | None,
+        backend: str,
+    ) -> None:
+        """Set the faults of a link: delay and jitter, then loss, duplicates and another order."""
     def heal(self) -> None:
         """End the partition, all isolation and all blocks."""
     def __eq__(self, other: object, /) -> bool: ...

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from typing import Any, Literal, NoReturn, Self
 
 import seclude
 
@@ -134,16 +134,51 @@ class Network:
         """
         self._core.block(sender, receiver)
 
-    def set_loss(self, sender: str, receiver: str, probability: float) -> None:
-        """Drop each frame that one member sends to another with a probability from 0 to 1.
+    def set_link(
+        self,
+        sender: str,
+        receiver: str,
+        *,
+        delay: float = 0,
+        jitter: float = 0,
+        loss: float = 0,
+        duplicate: float = 0,
+        reorder: float = 0,
+        rate: int | None = None,
+        seed: int | None = None,
+        backend: Literal["auto", "kernel", "relay"] = "auto",
+    ) -> None:
+        """Delay, lose, duplicate or reorder the frames that one member sends to another.
 
-        0 ends it. The other direction stays as it is. A frame holds up to 64 KiB of a TCP stream.
-        Raises as `partition` does.
+        This takes the place of an earlier call for the same two members, and without a fault ends
+        it. The other direction stays as it is.
+
+        - `delay`: seconds by which each frame comes later, at most 3600.
+        - `jitter`: seconds by which the delay of each frame varies, in both directions, evenly. At
+          most as long as the delay. The order of the frames stays.
+        - `loss`, `duplicate`: the probabilities, from 0 to 1, that a frame is lost, or comes twice.
+        - `reorder`: the probability that a frame comes at once, and overtakes those that are
+          delayed.
+        - `rate`: the most bits that are delivered in a second, 1000 or more. Frames wait for it, at
+          most 10,000 of 16 MiB together; what is more is lost.
+        - `seed`: the seed of the random numbers. With the same frames, the same ones are then lost,
+          duplicated and reordered. By default it is another one each time.
+        - `backend`: who does it. The kernel's filters can only lose frames, and not by a seed.
+          Everything else is done by a thread of this process, the relay.
+
+        A frame holds up to 64 KiB of a TCP stream. Frames of ARP and neighbour discovery are
+        delayed, and never lost, duplicated or reordered.
+
+        Raises PolicyError if a value is out of its range or has no effect. Otherwise as `partition`
+        does.
         """
-        self._core.set_loss(sender, receiver, probability)
+        probabilities = (loss, duplicate, reorder)
+        self._core.set_link(
+            sender, receiver, (delay, jitter), probabilities, rate, seed, backend
+        )
 
     def heal(self) -> None:
-        """End the partition, all isolation and all blocks. Loss stays until it is set to 0."""
+        """End the partition, all isolation and all blocks. Links stay as they are."""
         self._core.heal()
 
     def __eq__(self, other: object) -> bool:

@@ -1,8 +1,9 @@
 //! Private networks that sandboxes and cells join.
 
-use crate::error::raise;
+use crate::error::{raise, refuse};
+use crate::time::duration;
 use pyo3::prelude::*;
-use seclude_core::{Attempt, EgressReport, PublishedPort};
+use seclude_core::{Attempt, Backend, EgressReport, Link, PublishedPort};
 use seclude_core::{Result, Traffic};
 use std::net::IpAddr;
 
@@ -57,15 +58,38 @@ impl Network {
         self.ask(py, |network| network.block(sender, receiver))
     }
 
-    /// Drops frames from one member to another with this probability.
-    fn set_loss(
+    /// Sets the faults of a link: delay and jitter in seconds, then the probabilities of loss, of
+    /// duplicates and of another order.
+    #[allow(clippy::too_many_arguments, reason = "Python passes them by name")]
+    fn set_link(
         &self,
         py: Python<'_>,
         sender: &str,
         receiver: &str,
-        probability: f64,
+        times: (f64, f64),
+        probabilities: (f64, f64, f64),
+        rate: Option<u64>,
+        seed: Option<u64>,
+        backend: &str,
     ) -> PyResult<()> {
-        self.ask(py, |network| network.set_loss(sender, receiver, probability))
+        let backend = Backend::from_name(backend).ok_or_else(|| {
+            refuse(py, &format!("backend {backend:?}"), "there is none of this name")
+        })?;
+        let (loss, duplicate, reorder) = probabilities;
+        let mut link = Link::new()
+            .delay(duration(py, "delay", times.0)?)
+            .jitter(duration(py, "jitter", times.1)?)
+            .loss(loss)
+            .duplicate(duplicate)
+            .reorder(reorder)
+            .backend(backend);
+        if let Some(rate) = rate {
+            link = link.rate(rate);
+        }
+        if let Some(seed) = seed {
+            link = link.seed(seed);
+        }
+        self.ask(py, |network| network.set_link(sender, receiver, &link))
     }
 
     /// Ends the partition, all isolation and all blocks.

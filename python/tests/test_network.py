@@ -171,11 +171,15 @@ def test_faults_between_members(network: Network) -> None:
             assert not reached()
             network.heal()
             assert reached()
-        network.set_loss("a", "b", 1)
+        network.set_link("a", "b", loss=1)
         assert not reached()
         network.heal()
         assert not reached()
-        network.set_loss("a", "b", 0)
+        network.set_link("a", "b", delay=0.001, jitter=0.0005, rate=10_000_000, seed=1)
+        assert reached()
+        network.set_link("a", "b", loss=1, seed=1, backend="relay")
+        assert not reached()
+        network.set_link("a", "b")
         assert reached()
         counted = network.traffic("b")
         assert min(counted.received_packets, counted.sent_packets) > 5
@@ -192,7 +196,12 @@ def test_faults_of_no_one_are_mistakes(network: Network) -> None:
             lambda: network.partition([["a"], ["a"]]),
             lambda: network.isolate("x"),
             lambda: network.block("a", "x"),
-            lambda: network.set_loss("a", "b", 2),
+            lambda: network.set_link("a", "b", loss=2),
+            lambda: network.set_link("a", "b", delay=-1),
+            lambda: network.set_link("a", "b", reorder=0.1),
+            lambda: network.set_link("a", "b", delay=1, jitter=2),
+            lambda: network.set_link("a", "b", delay=1, backend="kernel"),
+            lambda: network.set_link("a", "b", rate=10),
             lambda: network.traffic("x"),
         ):
             with pytest.raises(seclude.PolicyError):

@@ -290,10 +290,28 @@ static void faults_do_what_they_say(void)
     CHECK_OK(seclude_network_block(network, "b", "a", &err), err);
     CHECK(!reaches(a, "b"));
     CHECK_OK(seclude_network_heal(network, &err), err);
-    CHECK_OK(seclude_network_set_loss(network, "a", "b", 1, &err), err);
+    seclude_link link = {.loss = 1};
+    CHECK_OK(seclude_network_set_link(network, "a", "b", &link, sizeof link, &err), err);
     CHECK(!reaches(a, "b"));
-    CHECK_OK(seclude_network_set_loss(network, "a", "b", 0, &err), err);
+    CHECK_OK(seclude_network_set_link(network, "a", "b", NULL, 0, &err), err);
     CHECK(reaches(a, "b"));
+    link = (seclude_link){.delay_ns = 1000000, .seed = 1, .seeded = 1};
+    link.backend = SECLUDE_BACKEND_RELAY;
+    CHECK_OK(seclude_network_set_link(network, "a", "b", &link, sizeof link, &err), err);
+    CHECK(reaches(a, "b"));
+    link.loss = 1;
+    CHECK_OK(seclude_network_set_link(network, "a", "b", &link, sizeof link, &err), err);
+    CHECK(!reaches(a, "b"));
+    /* An older program knows the first fields alone. */
+    CHECK_OK(seclude_network_set_link(network, "a", "b", &link, sizeof link.delay_ns, &err), err);
+    CHECK(reaches(a, "b"));
+    link.backend = SECLUDE_BACKEND_KERNEL;
+    CHECK_INT(seclude_network_set_link(network, "a", "b", &link, sizeof link, NULL),
+              SECLUDE_EINVAL);
+    link.backend = 7;
+    CHECK_INT(seclude_network_set_link(network, "a", "b", &link, sizeof link, NULL),
+              SECLUDE_EINVAL);
+    CHECK_OK(seclude_network_set_link(network, "a", "b", NULL, 0, &err), err);
     CHECK_OK(seclude_network_traffic(network, "b", &traffic, sizeof traffic, &err), err);
     CHECK(traffic.received_packets > 5 && traffic.received_bytes > 40 * traffic.received_packets);
     CHECK(traffic.sent_packets > 5 && traffic.sent_bytes > 40 * traffic.sent_packets);
@@ -304,7 +322,9 @@ static void faults_do_what_they_say(void)
     CHECK_INT(seclude_network_isolate(network, "x", NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_network_isolate(NULL, "a", NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_network_block(network, "a", NULL, NULL), SECLUDE_EINVAL);
-    CHECK_INT(seclude_network_set_loss(network, "a", "b", 2, NULL), SECLUDE_EINVAL);
+    link = (seclude_link){.loss = 2};
+    CHECK_INT(seclude_network_set_link(network, "a", "b", &link, sizeof link, NULL),
+              SECLUDE_EINVAL);
     CHECK_INT(seclude_network_traffic(network, "x", NULL, 0, NULL), SECLUDE_EINVAL);
     CHECK_INT(seclude_child_wait_ready(NULL, 7, 0, NULL), SECLUDE_EINVAL);
 

@@ -24,6 +24,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,9 +97,9 @@ impl Relay {
         state.taps.retain(|port, _| wanted.contains(port));
         let mut result = Ok(());
         for port in wanted {
-            if !state.taps.contains_key(&port) {
+            if let Entry::Vacant(place) = state.taps.entry(port) {
                 match open(port) {
-                    Ok(tap) => drop(state.taps.insert(port, Arc::new(tap))),
+                    Ok(tap) => drop(place.insert(Arc::new(tap))),
                     Err(error) => result = result.and(Err(error)),
                 }
             }
