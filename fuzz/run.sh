@@ -12,7 +12,7 @@ trap 'rm -f "$log"' EXIT
 cargo +nightly fuzz build >/dev/null 2>"$log" || { cat "$log"; exit 1; }
 found=0
 totals=
-for target in wire policy setters; do
+for target in wire policy setters network; do
     mkdir -p "corpus/$target"
     if cargo +nightly fuzz run "$target" "corpus/$target" "seeds/$target" -- -max_total_time="$time" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
         end=passed

@@ -55,3 +55,48 @@ pub fn compile(sandbox: &Sandbox) {
         }
     }
 }
+
+/// Reads a question for a name, and writes every answer to it. Each answer is one, and none is a
+/// question.
+pub fn question(data: &[u8]) {
+    use crate::run::egress::dns::{Answer, read, write};
+    let Some(question) = read(data) else { return };
+    let address = Answer::Address(std::net::Ipv4Addr::LOCALHOST);
+    for answer in [address, Answer::Nothing, Answer::NoSuchName, Answer::Failure] {
+        let Some(written) = write(data, answer) else { continue };
+        assert_eq!(written[..2], data[..2], "it has the number of the question");
+        assert_eq!(read(&written), None);
+    }
+    if let Some(name) = question.name {
+        assert_eq!(crate::policy::egress::domain(&name).as_deref(), Some(&*name));
+    }
+}
+
+/// Looks at a frame as the relay does.
+pub fn frame(data: &[u8]) {
+    crate::run::network::look_at_frame(data);
+}
+
+/// Reads an answer of netlink.
+pub fn acknowledgements(data: &[u8]) {
+    let found = crate::host::network::netlink::acknowledgements(data);
+    assert!(found.len() <= data.len());
+}
+
+/// Reads rules, one in each line, and a published port. What could be read covers itself.
+pub fn rules(text: &str) {
+    use crate::policy::egress::Egress;
+    use crate::policy::ports::{Protocol, Publication};
+    let lines: Vec<String> = text.lines().map(Into::into).collect();
+    let _ = Publication::read(text);
+    for line in &lines {
+        let one = std::slice::from_ref(line);
+        if let Ok(rules) = Egress::read(one, &[], &[]) {
+            assert!(Egress::read(one, one, &[]).is_err(), "{line}: it denies itself");
+            let metadata = std::net::IpAddr::from([169, 254, 169, 254]);
+            let named = rules.permits_address(Protocol::Tcp, metadata, 80, false).is_ok();
+            assert!(!named || line.contains("169.254."), "{line}: it names the address");
+        }
+    }
+    let _ = Egress::read(&lines, &[], &lines);
+}

@@ -17,7 +17,7 @@
 //!
 //! [`divert`]: crate::host::network::divert
 
-mod dns;
+pub mod dns;
 mod gateway;
 mod ledger;
 mod names;

@@ -29,6 +29,8 @@ pub mod subnets;
 pub use link::{Backend, Link};
 pub use lone::{LoneNetwork, Owner};
 pub use members::Membership;
+#[cfg(fuzzing)]
+pub use relay::look_at as look_at_frame;
 pub use subnets::Subnets;
 
 use crate::base::error::{Error, ErrorKind, Result};

@@ -256,6 +256,16 @@ fn is_for(frame: &[u8], lane: &Lane) -> bool {
     frame[6..12] == address(lane.from.0) && (to_all || frame[..6] == address(lane.to.0))
 }
 
+/// Looks at a frame, which may be malformed.
+#[cfg(fuzzing)]
+pub fn look_at(frame: &[u8]) {
+    let lane = Lane { pair: Pair::default(), link: Link::new(), from: (1, 16), to: (2, 17) };
+    if frame.len() >= 14 {
+        is_for(frame, &lane);
+    }
+    is_housekeeping(frame);
+}
+
 /// Whether a frame is of ARP, or of the messages of ICMPv6 that take its place.
 fn is_housekeeping(frame: &[u8]) -> bool {
     const ARP: [u8; 2] = [0x08, 0x06];
