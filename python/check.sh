@@ -71,9 +71,7 @@ types() {
 }
 types -p seclude
 types tests
-for example in examples/*.py; do
-    types "$example"
-done
+types examples/*.py
 for beside in programs documents; do
     (cd "$here/../tests/$beside" && types ./*.py)
 done

@@ -5,9 +5,10 @@ use crate::cell::{cell, seclude_cell};
 use crate::child::{State, seclude_child};
 use crate::error::seclude_error;
 use crate::output::seclude_output;
+use crate::sandbox::{build, seclude_sandbox};
 use crate::text::seclude_text;
-use seclude_core::{EgressReport, Protocol, PublishedPort};
-use std::ffi::{c_char, c_int};
+use seclude_core::{Attempt, EgressReport, Protocol, PublishedPort};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 
 /// What has been reached outside by the rules of a policy (`seclude_sandbox_egress`), and what was
@@ -58,6 +59,74 @@ fn tell(
         let text = seclude_text::new(lines.collect::<String>());
         write(attempts, Box::into_raw(Box::new(text)));
     }
+}
+
+/// The function and its argument, which the program vouches for.
+struct Callback {
+    decide: Decide,
+    data: *mut c_void,
+}
+
+/// Decides about an attempt: not 0 allows it. `protocol` is "tcp" or "udp". `name` is the name of
+/// the host, or NULL. `address` is the destination's address, or NULL if only the name is asked for.
+type Decide = extern "C" fn(
+    protocol: *const c_char,
+    name: *const c_char,
+    address: *const c_char,
+    port: u16,
+    data: *mut c_void,
+) -> c_int;
+
+// SAFETY: the header says that the function is called in other threads, several at once.
+unsafe impl Send for Callback {}
+// SAFETY: as above.
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    fn allows(&self, attempt: &Attempt) -> bool {
+        let text = |text: String| CString::new(text).unwrap_or_default();
+        let protocol = text(attempt.protocol.name().into());
+        let name = attempt.name.clone().map(text);
+        let address = attempt.address.map(|address| text(address.to_string()));
+        let start =
+            |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+        let answer = (self.decide)(
+            protocol.as_ptr(),
+            start(&name),
+            start(&address),
+            attempt.port,
+            self.data,
+        );
+        answer != 0
+    }
+}
+
+/// Has a function decide about each destination that no rule allows (`seclude_sandbox_egress`) and
+/// none denies. It is asked for a name when the program asks for that (port 53 of "udp", no
+/// address), and again for each connection and each first datagram, with the address.
+///
+/// It is called in threads of the library, several at once, with `data`, as long as the sandbox and
+/// all that was started from it live. The program waits meanwhile. It cannot open an address that
+/// is not public, or is the host's own: that takes a rule. NULL for `decide` is a mistake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_decide_egress(
+    sandbox: *mut seclude_sandbox,
+    decide: Option<
+        extern "C" fn(
+            protocol: *const c_char,
+            name: *const c_char,
+            address: *const c_char,
+            port: u16,
+            data: *mut c_void,
+        ) -> c_int,
+    >,
+    data: *mut c_void,
+) {
+    build(sandbox, |sandbox| {
+        let decide = decide.ok_or_else(|| seclude_error::null("decide"))?;
+        let callback = Callback { decide, data };
+        Ok(sandbox.decide_egress(move |attempt| callback.allows(attempt)))
+    });
 }
 
 /// Returns the command's published ports (`seclude_sandbox_ports`), with a NUL after each, in the

@@ -49,6 +49,9 @@ pub const DEFAULT_HOST_IDS: u32 = 0x7000_0000;
 /// namespace has fewer.
 pub const HOST_IDS: u32 = 65536;
 
+/// The name that stands for the network of the host, which no private network has.
+pub const HOST_NETWORK: &str = "host";
+
 /// The source of the programs in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum System {
@@ -78,6 +81,9 @@ pub struct Policy {
     /// The rules that let the sandbox reach something outside, and those that deny that.
     pub egress: Vec<String>,
     pub egress_deny: Vec<String>,
+    /// Whether the caller decides about destinations that no rule is about. A policy as text never
+    /// contains it.
+    pub egress_asks: bool,
     /// The addresses to which names lead there.
     pub egress_names: Vec<String>,
     pub hostname: Option<String>,
@@ -142,6 +148,7 @@ impl Default for Policy {
             ports: Vec::new(),
             egress: Vec::new(),
             egress_deny: Vec::new(),
+            egress_asks: false,
             egress_names: Vec::new(),
             hostname: None,
             domainname: None,
@@ -198,7 +205,12 @@ impl Policy {
     /// Whether the caller makes the sandbox's network namespace, which then belongs to a user
     /// namespace above the sandbox's own.
     pub fn has_given_network(&self) -> bool {
-        self.network.is_some() || !self.ports.is_empty() || !self.egress.is_empty()
+        self.network.is_some() || !self.ports.is_empty() || self.has_way_out()
+    }
+
+    /// Whether the sandbox can reach anything outside.
+    pub fn has_way_out(&self) -> bool {
+        self.egress_asks || !self.egress.is_empty()
     }
 
     /// Whether the sandbox has its network to itself, made by it or by the caller.

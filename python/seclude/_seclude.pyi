@@ -1,6 +1,6 @@
 """The native extension module. It is private to this package."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SecludeError, SetupError
@@ -146,6 +146,12 @@ class Sandbox:
         """Return the policy as JSON."""
     def to_toml(self) -> str:
         """Return the policy as TOML."""
+    def decide_egress(self, decide: Callable[..., bool]) -> Sandbox:
+        """Return a sandbox that asks `decide` about destinations."""
+    def decides_egress(self) -> bool:
+        """Whether a function decides about destinations."""
+    def deciding_as(self, other: Sandbox) -> Sandbox:
+        """Return this sandbox with the same function as another one."""
     def network(self) -> Network | None:
         """Return the private network that it has been given."""
     def join(self, sources: Sources) -> Joined:

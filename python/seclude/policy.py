@@ -36,8 +36,9 @@ class Policy(TypedDict, total=False):
     shared by default."""
     network: seclude.Network | str | None
     """The name of the private network that the sandbox is a member of (docs/networks.md). A
-    policy as text only names it, and the program gives it. Default: none. The sandbox then
-    has a network with nothing but a loopback device."""
+    policy as text only names it, and the program gives it. `host` is the network of the host:
+    the same as to share `net`. Default: none. The sandbox then has a network with nothing but
+    a loopback device."""
     address: str | None
     """The address in the network, IPv4 or IPv6. The address in the other subnet has the same
     number. By default the network chooses one that no member has."""

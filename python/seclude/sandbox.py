@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
 
 import seclude
@@ -194,7 +194,26 @@ class Sandbox(CommandRunner):
         network = self._core.network()
         if network is not None:
             policy["network"] = Network._of(network)
-        return self._of(_core(policy | dict(changes)))
+        return self._of(_core(policy | dict(changes)).deciding_as(self._core))
+
+    def decide_egress(self, decide: Callable[[seclude.Attempt], bool]) -> Self:
+        """Return a copy that has a function decide about destinations outside.
+
+        It is asked about each destination that no rule allows (`egress`) and none denies: for a
+        name when the program asks for that (port 53 of UDP, no address), and again for each
+        connection and each first datagram, with the address. A true result allows it. An exception
+        denies, and goes to `sys.unraisablehook`.
+
+        It is called in threads of the library, several at once, and the program waits meanwhile. It
+        cannot open an address that is not public, or is the host's own: that takes a rule. A policy
+        as text does not contain it, and such a sandbox cannot be pickled.
+        """
+        from .egress import Attempt
+
+        def asked(*fields: Any) -> bool:
+            return decide(Attempt(*fields))
+
+        return self._of(self._core.decide_egress(asked))
 
     # ---- running, in addition to the methods of `CommandRunner`
 
@@ -357,6 +376,8 @@ class Sandbox(CommandRunner):
                 f"cannot pickle a sandbox in the network {network.name!r}, which exists only in"
                 " the process that made it: pickle replace(network=None)"
             )
+        if self._core.decides_egress():
+            raise TypeError("cannot pickle a sandbox with a function that decides about egress")
         return type(self).from_json, (self.to_json(),)
 
     def __repr__(self) -> str:

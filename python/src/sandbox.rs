@@ -7,6 +7,7 @@ use crate::join::{Joined, Sources};
 use crate::network::Network;
 use crate::pool::Pool;
 use pyo3::prelude::*;
+use seclude_core::Attempt;
 
 /// A validated policy.
 #[pyclass(frozen, eq, module = "seclude._seclude")]
@@ -50,6 +51,35 @@ impl Sandbox {
     /// Returns the policy as TOML.
     fn to_toml(&self, py: Python<'_>) -> PyResult<String> {
         self.0.to_toml().map_err(|error| raise(py, &error))
+    }
+
+    /// Returns a sandbox that asks `decide` about destinations, with the fields of an attempt.
+    fn decide_egress(&self, decide: Py<PyAny>) -> Sandbox {
+        let asked = move |attempt: &Attempt| {
+            Python::try_attach(|py| {
+                let Attempt { protocol, name, address, port, denial, .. } = attempt;
+                let address = address.map(|address| address.to_string());
+                let fields = (protocol.name(), name.clone(), address, *port, denial.clone());
+                let answer = decide.call1(py, fields);
+                answer.and_then(|answer| answer.is_truthy(py)).unwrap_or_else(|error| {
+                    // There is no caller to raise it to.
+                    error.write_unraisable(py, Some(decide.bind(py)));
+                    false
+                })
+            })
+            .unwrap_or(false)
+        };
+        Sandbox(self.0.clone().decide_egress(asked))
+    }
+
+    /// Whether a function decides about destinations.
+    fn decides_egress(&self) -> bool {
+        self.0.decides_egress()
+    }
+
+    /// Returns this sandbox with the same function as another one.
+    fn deciding_as(&self, other: PyRef<'_, Sandbox>) -> Sandbox {
+        Sandbox(self.0.clone().deciding_as(&other.0))
     }
 
     /// Returns the private network that it has been given.

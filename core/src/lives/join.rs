@@ -175,7 +175,7 @@ impl Joined {
         }
         let network = policy.network.as_ref().map(|name| format!("network {name}"));
         let port = policy.ports.first().map(|text| format!("port {text:?}"));
-        let out = policy.egress.first().map(|text| format!("egress {text:?}"));
+        let out = policy.has_way_out().then(|| "egress".to_owned());
         if let Some(what) = network.or(port).or(out) {
             return Err(Error::invalid(
                 what,

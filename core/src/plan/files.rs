@@ -290,7 +290,8 @@ impl Builder {
         let hosts =
             (own && policy.network.is_none()).then(|| (c"/etc/hosts", defaults::hosts(policy)));
         // Whatever a program asks there is answered by the caller.
-        let resolver = (!policy.egress.is_empty())
+        let resolver = policy
+            .has_way_out()
             .then(|| (c"/etc/resolv.conf", format!("nameserver {}\n", profile::NAME_SERVER)));
         if policy.network.is_some() && !given(c"/etc/hosts") {
             // The caller keeps the members of the network in it.

@@ -10,6 +10,7 @@ mod rule;
 use public::is_public;
 pub use rule::domain;
 
+use super::Policy;
 use super::ports::{self, Protocol};
 use crate::base::error::{Error, Result};
 use rule::Rule;
@@ -34,15 +35,37 @@ pub struct Substitute {
 
 /// Why a destination is denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial(pub String);
+pub struct Denial {
+    pub why: String,
+    /// No rule is about it, so the caller may decide.
+    pub is_open: bool,
+}
+
+impl Denial {
+    pub fn new(why: impl Into<String>) -> Denial {
+        Denial { why: why.into(), is_open: false }
+    }
+}
 
 impl Egress {
+    /// The rules of a policy.
+    pub fn of(policy: &Policy) -> Result<Egress> {
+        let Policy { egress, egress_deny, egress_names, .. } = policy;
+        Egress::read_all(egress, egress_deny, egress_names, policy.egress_asks)
+    }
+
     /// Reads rules that allow, rules that deny, and `NAME=ADDRESS[:PORT]`.
     ///
     /// # Errors
     ///
     /// `Invalid` if one is malformed, or can have no effect.
+    #[cfg(any(test, fuzzing))]
     pub fn read(allow: &[String], deny: &[String], names: &[String]) -> Result<Egress> {
+        Egress::read_all(allow, deny, names, false)
+    }
+
+    /// `asks`: the caller decides about the rest.
+    fn read_all(allow: &[String], deny: &[String], names: &[String], asks: bool) -> Result<Egress> {
         let rules = |texts: &[String]| -> Result<Vec<Rule>> {
             texts.iter().map(|text| Rule::read(text)).collect()
         };
@@ -57,13 +80,13 @@ impl Egress {
                 ));
             }
         }
-        egress.check()?;
+        egress.check(asks)?;
         Ok(egress)
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, asks: bool) -> Result<()> {
         let useless = |rule: &str, why: &str| Err(Error::invalid(format!("egress {rule:?}"), why));
-        if let Some(rule) = self.deny.first().filter(|_| self.allow.is_empty()) {
+        if let Some(rule) = self.deny.first().filter(|_| self.allow.is_empty() && !asks) {
             return useless(&rule.text, "nothing is allowed, so there is nothing to deny");
         }
         for rule in &self.allow {
@@ -73,7 +96,7 @@ impl Egress {
             }
         }
         for name in self.names.keys() {
-            if !self.may_be_asked(name) {
+            if !asks && !self.may_be_asked(name) {
                 return useless(name, "it has an address, and no rule allows the name");
             }
         }
@@ -82,8 +105,12 @@ impl Egress {
 
     /// Whether some connection to a host of this name may be allowed.
     pub fn may_be_asked(&self, name: &str) -> bool {
-        self.allow.iter().any(|rule| rule.is_of_name(name))
-            && !self.deny.iter().any(|rule| rule.is_of_name(name) && rule.is_of_all_ports())
+        self.allow.iter().any(|rule| rule.is_of_name(name)) && !self.denies(name)
+    }
+
+    /// Whether no connection to a host of this name may be allowed.
+    pub fn denies(&self, name: &str) -> bool {
+        self.deny.iter().any(|rule| rule.is_of_name(name) && rule.is_of_all_ports())
     }
 
     /// The address to which the caller makes a name lead.
@@ -109,7 +136,7 @@ impl Egress {
         let hits = |rule: &&Rule| rule.is_of_address(address) && rule.is_of_port(protocol, port);
         let is_named = || self.allow.iter().any(|rule| hits(&rule) && rule.is_of_special());
         if (is_hosts || !is_public(address)) && !is_named() {
-            return Err(Denial(format!("it leads to {address}, which is no public address")));
+            return Err(Denial::new(format!("it leads to {address}, which is no public address")));
         }
         self.decide(true, hits)
     }
@@ -127,16 +154,15 @@ impl Egress {
         let special = is_hosts || !is_public(address);
         let hits = |rule: &&Rule| rule.is_of_address(address) && rule.is_of_port(protocol, port);
         let allows = |rule: &Rule| hits(&rule) && (!special || rule.is_of_special());
-        self.decide(self.allow.iter().any(allows), hits)
+        let decided = self.decide(self.allow.iter().any(allows), hits);
+        decided.map_err(|denial| Denial { is_open: denial.is_open && !special, ..denial })
     }
 
     fn decide(&self, allowed: bool, hits: impl Fn(&&Rule) -> bool) -> Result<(), Denial> {
-        if !allowed {
-            return Err(Denial("no rule allows it".into()));
-        }
         match self.deny.iter().find(hits) {
-            Some(rule) => Err(Denial(format!("the rule {:?} denies it", rule.text))),
-            None => Ok(()),
+            Some(rule) => Err(Denial::new(format!("the rule {:?} denies it", rule.text))),
+            None if allowed => Ok(()),
+            None => Err(Denial { is_open: true, ..Denial::new("no rule allows it") }),
         }
     }
 }
@@ -247,7 +273,7 @@ mod tests {
             (&["a.test"], &[], &["b.test=127.0.0.1"]),
             (&["a.test"], &[], &["a.test=127.0.0.1", "A.test.=127.0.0.1"]),
             (&["a.test"], &[], &["a.test=127.0.0.1:0"]),
-            (&["a.test"], &[], &["a.test=::1:80"]),
+            (&["a.test"], &[], &["a.test=::1:65536"]),
             (&["a.test"], &[], &["a.test"]),
         ] {
             let error = egress(allow, deny, names).expect_err(&format!("{allow:?} {deny:?}"));

@@ -33,8 +33,9 @@ macro_rules! for_each_key {
             /// which is shared by default.
             own unshare at unshare,
             /// The name of the private network that the sandbox is a member of (docs/networks.md).
-            /// A policy as text only names it, and the program gives it. Default: none. The sandbox
-            /// then has a network with nothing but a loopback device.
+            /// A policy as text only names it, and the program gives it. `host` is the network of the
+            /// host: the same as to share `net`. Default: none. The sandbox then has a network with
+            /// nothing but a loopback device.
             own network at network,
             /// The address in the network, IPv4 or IPv6. The address in the other subnet has the
             /// same number. By default the network chooses one that no member has.

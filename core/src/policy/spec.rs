@@ -21,7 +21,7 @@ pub use text::{size_of_text, time_of_text};
 
 use crate::base::declared::Setting;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{Policy, System, for_each_key};
+use crate::policy::{HOST_NETWORK, Namespace, Policy, System, for_each_key};
 use serde_json::{Value, json};
 use text::{Distinct, Key, path_value};
 
@@ -132,6 +132,10 @@ fn read(value: &Value) -> Result<Policy> {
             "best_effort" => limits::best_effort(&key, &mut policy)?,
             _ => return Err(key.wrong("is unknown")),
         }
+    }
+    if policy.network.as_deref() == Some(HOST_NETWORK) {
+        policy.network = None;
+        policy.share.insert(Namespace::Net);
     }
     Ok(policy)
 }

@@ -17,12 +17,14 @@
 //!
 //! [`divert`]: crate::host::network::divert
 
+mod decider;
 pub mod dns;
 mod gateway;
 mod ledger;
 mod names;
 mod sockets;
 
+pub use decider::Decider;
 pub use ledger::Ledger;
 
 use crate::base::error::{Error, ErrorKind, Result};
@@ -57,13 +59,14 @@ impl WayOut {
     /// Some part cannot be set up. The sandbox must not start.
     pub fn open(
         policy: &Policy,
+        decider: Option<Decider>,
         place: Birthplace<'_>,
         addresses: Vec<IpAddr>,
     ) -> Result<Option<WayOut>> {
-        if policy.egress.is_empty() {
+        if !policy.has_way_out() {
             return Ok(None);
         }
-        let rules = Egress::read(&policy.egress, &policy.egress_deny, &policy.egress_names)?;
+        let rules = Egress::of(policy)?;
         let Birthplace { users, network } = place;
         let mut own = sockets::own_addresses(subnets::has_ipv6());
         let routing = namespaces::routing_socket(users, network)?;
@@ -79,7 +82,7 @@ impl WayOut {
         divert::install(&netfilter, ports, &own).map_err(|refusal| refused(refusal, ACTION))?;
         let forwarder = Forwarder::get()?;
         let ledger = Arc::new(Ledger::default());
-        let service = gateway::serve(&forwarder, rules, vendor, listening, ledger.clone());
+        let service = gateway::serve(&forwarder, rules, decider, vendor, listening, ledger.clone());
         Ok(Some(WayOut { _service: service, ledger, netfilter, ports, own: Mutex::new(own) }))
     }
 

@@ -37,6 +37,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
 use crate::host::network::links;
 use crate::host::network::netlink::{Message, Netlink, Refusal};
+use crate::policy::HOST_NETWORK;
 use members::Members;
 use nix::errno::Errno;
 use std::net::IpAddr;
@@ -221,7 +222,7 @@ impl PartialEq for Network {
 impl Eq for Network {}
 
 impl NetworkBuilder {
-    /// Names the network. Default: `network`. The name has 1 to 64 bytes.
+    /// Names the network. Default: `network`. The name has 1 to 64 bytes, and is not `host`.
     pub fn name(mut self, name: impl Into<String>) -> NetworkBuilder {
         self.name = Some(name.into());
         self
@@ -247,6 +248,12 @@ impl NetworkBuilder {
             return Err(Error::invalid(
                 format!("network name {name:?}"),
                 "it must have 1 to 64 bytes",
+            ));
+        }
+        if name == HOST_NETWORK {
+            return Err(Error::invalid(
+                format!("network name {name:?}"),
+                "in a policy it stands for the network of the host",
             ));
         }
         let subnets = match &*self.subnets {

@@ -17,6 +17,7 @@ use crate::policy::{
     BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
     Resource, System, Tmpfs,
 };
+use crate::run::egress::Decider;
 use crate::run::network::Network;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct Sandbox {
     policy: Policy,
     /// The private network that it is a member of.
     network: Option<Network>,
+    /// Decides about destinations that no rule is about.
+    decider: Option<Decider>,
     /// The plans and the warden's image, made at the first start and shared by all clones. A
     /// changed policy starts with an empty set.
     compiled: Arc<Compiled>,
@@ -63,7 +66,7 @@ impl Sandbox {
     }
 
     pub(crate) fn from_policy(policy: Policy) -> Sandbox {
-        Sandbox { policy, network: None, compiled: Arc::default() }
+        Sandbox { policy, network: None, decider: None, compiled: Arc::default() }
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -378,7 +381,9 @@ impl Sandbox {
 
 impl PartialEq for Sandbox {
     fn eq(&self, other: &Sandbox) -> bool {
-        self.policy == other.policy && self.network == other.network
+        self.policy == other.policy
+            && self.network == other.network
+            && self.decider == other.decider
     }
 }
 

@@ -1,8 +1,11 @@
 //! What rules allow, over both protocols and in both families.
 
 use crate::Internet;
+use seclude::Sandbox;
 use seclude_tests::caller::as_each;
 use serde_json::json;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// `tcp(host, port)` and `udp(host, port)`: the answer, or the error's name.
 const ASKING: &str = "
@@ -88,5 +91,56 @@ print(tcp('94.1.2.3', 7))
         );
         let told = internet.run(policy, &program);
         assert_eq!(told.lines(), ["8006", "b'world '", "ConnectionResetError"]);
+    });
+}
+
+#[test]
+fn the_caller_decides_about_what_no_rule_is_about() {
+    as_each("the_caller_decides_about_what_no_rule_is_about", |_| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is one");
+        let port = listener.local_addr().expect("it is bound").port();
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = asked.clone();
+        let sandbox = Sandbox::new()
+            .egress_deny(["denied.test"])
+            .egress_names([format!("allowed.test=127.0.0.1:{port}")])
+            .decide_egress(move |attempt| {
+                told.lock().expect("no panic before").push(attempt.to_string());
+                assert_ne!(attempt.port, 666, "a panic denies");
+                attempt.name.as_deref() == Some("allowed.test")
+            });
+        let program = format!(
+            "{ASKING}
+print(tcp('denied.test', 1), tcp('unknown.test', 1), tcp('8.8.8.8', 666), tcp('8.8.8.8', 80))
+print(tcp('169.254.169.254', 80), socket.create_connection(('allowed.test', 443)).getpeername()[1])
+"
+        );
+        let mut command = sandbox.command("python3");
+        let output = command.args(["-c", &program]).output().expect("it starts");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "gaierror gaierror ConnectionResetError ConnectionResetError\n\
+             ConnectionResetError 443\n",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A resolver may ask for both families.
+        asked.dedup();
+        assert_eq!(
+            asked,
+            [
+                "udp unknown.test:53: no rule allows the name",
+                "tcp 8.8.8.8:666: no rule allows it",
+                "tcp 8.8.8.8:80: no rule allows it",
+                "udp allowed.test:53: no rule allows the name",
+                "tcp allowed.test:443 (127.0.0.1): no rule allows it",
+            ]
+        );
+        let report = output.outcome.egress.expect("it has a way out");
+        assert_eq!(report.allowed, 1);
+        let last = report.attempts.last().expect("it was tried").to_string();
+        assert_eq!(last, "tcp allowed.test:443 (127.0.0.1): allowed");
+        assert!(report.attempts.iter().any(|one| one.to_string().contains("the caller denies it")));
     });
 }

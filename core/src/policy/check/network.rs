@@ -9,7 +9,8 @@ impl Policy {
     pub(super) fn check_network(&self) -> Result<()> {
         let network = self.network.as_ref().map(|name| format!("network {name}"));
         let port = self.ports.first().map(|text| format!("port {text:?}"));
-        let out = self.egress.first().map(|text| format!("egress {text:?}"));
+        let first = self.egress.first().map(|text| format!("egress {text:?}"));
+        let out = first.or_else(|| self.egress_asks.then(|| "egress".into()));
         let is_others =
             self.share.contains(&Namespace::Net) || self.joined.contains(&Namespace::Net);
         if let Some(what) = network.or(port).or(out).filter(|_| is_others) {
@@ -32,6 +33,6 @@ impl Policy {
             }
             published.push(place);
         }
-        Egress::read(&self.egress, &self.egress_deny, &self.egress_names).map(drop)
+        Egress::of(self).map(drop)
     }
 }

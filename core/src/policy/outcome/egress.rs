@@ -41,6 +41,17 @@ pub struct EgressReport {
     pub attempts: Vec<Attempt>,
 }
 
+impl Attempt {
+    pub(crate) fn new(
+        protocol: Protocol,
+        name: Option<String>,
+        address: Option<IpAddr>,
+        port: u16,
+    ) -> Attempt {
+        Attempt { protocol, name, address, port, denial: None }
+    }
+}
+
 impl fmt::Display for Attempt {
     /// `tcp example.org:443 (93.184.216.34): allowed`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -42,7 +42,7 @@ impl Connections {
         }
         let addresses = connections.memberships.iter().flat_map(Membership::addresses).collect();
         let Some(place) = connections.birthplace()? else { return Ok(connections) };
-        let way_out = WayOut::open(policy, place, addresses)?;
+        let way_out = WayOut::open(policy, sandbox.decider().cloned(), place, addresses)?;
         let ports = bound.map(|bound| bound.serve(place)).transpose()?;
         (connections.ports, connections.way_out) = (ports, way_out);
         Ok(connections)

@@ -1,6 +1,7 @@
 //! The gateway of one sandbox: decides about each connection and datagram by the rules, and carries
 //! what is allowed. It runs on the thread of [`Forwarder`].
 
+use super::decider::Decider;
 use super::dns::{self, Answer};
 use super::ledger::Ledger;
 use super::names::Names;
@@ -25,6 +26,7 @@ use tokio::time::{sleep, timeout};
 pub fn serve(
     forwarder: &Arc<Forwarder>,
     rules: Egress,
+    decider: Option<Decider>,
     vendor: Vendor,
     listening: Listening,
     ledger: Arc<Ledger>,
@@ -33,13 +35,14 @@ pub fn serve(
     let own = places.of_one();
     forwarder.serve(|token| {
         let names = Mutex::default();
-        let gateway = Gateway { rules, vendor, ledger, names, places, own, _token: token };
+        let gateway = Gateway { rules, decider, vendor, ledger, names, places, own, _token: token };
         Arc::new(gateway).run(listening)
     })
 }
 
 struct Gateway {
     rules: Egress,
+    decider: Option<Decider>,
     vendor: Vendor,
     ledger: Arc<Ledger>,
     names: Mutex<Names>,
@@ -199,28 +202,38 @@ impl Gateway {
         let name = self.names().name(address).map(str::to_owned);
         let way = match &name {
             Some(name) => self.way_to_name(protocol, name, port).await,
-            None => self
-                .rules
-                .permits_address(protocol, address, port, is_hosts(address))
-                .map(|()| vec![SocketAddr::new(address, port)]),
+            None => {
+                let permitted =
+                    self.rules.permits_address(protocol, address, port, is_hosts(address));
+                let attempt = || Attempt::new(protocol, None, Some(address), port);
+                self.or_ask(permitted, attempt).await.map(|()| vec![SocketAddr::new(address, port)])
+            }
         };
         let reached = match (&way, &name) {
             (Ok(way), _) => way.first().map(SocketAddr::ip),
             (Err(_), None) => Some(address),
             (Err(_), Some(_)) => None,
         };
-        let denial = way.as_ref().err().map(|denial| denial.0.clone());
-        self.ledger.enter(Attempt { protocol, name, address: reached, port, denial });
+        let denial = way.as_ref().err().map(|denial| denial.why.clone());
+        self.ledger.enter(Attempt { denial, ..Attempt::new(protocol, name, reached, port) });
         way.ok()
     }
 
     async fn way_to_name(&self, protocol: Protocol, name: &str, port: u16) -> Result<Way, Denial> {
-        self.rules.permits_name(protocol, name, port)?;
+        let permitted = self.rules.permits_name(protocol, name, port);
+        let attempt = |address| Attempt::new(protocol, Some(name.to_owned()), address, port);
         if let Some(substitute) = self.rules.substitute(name) {
+            self.or_ask(permitted, || attempt(Some(substitute.address))).await?;
             let port = substitute.port.unwrap_or(port);
             return Ok(vec![SocketAddr::new(substitute.address, port)]);
         }
-        let mut denial = Denial("the name has no address".into());
+        match permitted {
+            // The caller may allow it. The name is looked up first, to tell its address.
+            Err(Denial { is_open: true, .. }) if self.decider.is_some() => {}
+            Ok(()) => {}
+            Err(denial) => return Err(denial),
+        }
+        let mut denial = Denial::new("the name has no address");
         let mut way = Vec::new();
         for address in self.look_up(name).await {
             let rules = &self.rules;
@@ -229,7 +242,28 @@ impl Gateway {
                 Err(why) => denial = why,
             }
         }
-        if way.is_empty() { Err(denial) } else { Ok(way) }
+        match way.first() {
+            Some(first) => self.or_ask(permitted, || attempt(Some(first.ip()))).await.map(|()| way),
+            None => Err(denial),
+        }
+    }
+
+    /// Has the caller decide about an attempt that no rule is about.
+    async fn or_ask(
+        &self,
+        permitted: Result<(), Denial>,
+        attempt: impl FnOnce() -> Attempt,
+    ) -> Result<(), Denial> {
+        match (permitted, &self.decider) {
+            (Err(denial), Some(decider)) if denial.is_open => {
+                let attempt = Attempt { denial: Some(denial.why), ..attempt() };
+                match decider.allows(attempt).await {
+                    true => Ok(()),
+                    false => Err(Denial::new("the caller denies it")),
+                }
+            }
+            (permitted, _) => permitted,
+        }
     }
 
     /// The real addresses of a name, by the host's configuration.
@@ -263,14 +297,13 @@ impl Gateway {
 
     async fn answer_for(&self, name: &str, wants_address: bool) -> Answer {
         if !self.rules.may_be_asked(name) {
-            self.ledger.enter(Attempt {
-                protocol: Protocol::Udp,
-                name: Some(name.into()),
-                address: None,
-                port: DOMAIN,
-                denial: Some("no rule allows the name".into()),
-            });
-            return Answer::NoSuchName;
+            let is_open = !self.rules.denies(name);
+            let attempt = || Attempt::new(Protocol::Udp, Some(name.to_owned()), None, DOMAIN);
+            let denied = Err(Denial { is_open, ..Denial::new("no rule allows the name") });
+            if let Err(denial) = self.or_ask(denied, attempt).await {
+                self.ledger.enter(Attempt { denial: Some(denial.why), ..attempt() });
+                return Answer::NoSuchName;
+            }
         }
         let Some(address) = self.names().stand_in(name) else { return Answer::Failure };
         if self.rules.substitute(name).is_none() && self.look_up(name).await.is_empty() {

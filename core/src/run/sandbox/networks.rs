@@ -5,6 +5,8 @@
 
 use super::Sandbox;
 use crate::base::error::Result;
+use crate::policy::outcome::Attempt;
+use crate::run::egress::Decider;
 use crate::run::network::Network;
 
 impl Sandbox {
@@ -33,6 +35,52 @@ impl Sandbox {
         self.network.as_ref()
     }
 
+    /// Has a function decide about each destination that no rule allows
+    /// ([`Sandbox::egress`]) and none denies. It is asked for a name when the program asks for that
+    /// (port 53 of UDP, no address), and again for each connection and each first datagram, with
+    /// the address. `true` allows it.
+    ///
+    /// It is called in threads of the library, several at once, and the program waits meanwhile. A
+    /// panic denies. It cannot open an address that is not public, or is the host's own: that takes
+    /// a rule. A policy as text does not contain it.
+    ///
+    /// ```
+    /// # fn main() -> seclude::Result<()> {
+    /// let sandbox = seclude::Sandbox::new().decide_egress(|attempt| {
+    ///     eprintln!("{attempt}");
+    ///     attempt.name.as_deref().is_some_and(|name| name.ends_with(".example.org"))
+    /// });
+    /// sandbox.check()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decide_egress(
+        self,
+        decide: impl Fn(&Attempt) -> bool + Send + Sync + 'static,
+    ) -> Sandbox {
+        let mut sandbox = self.with(|policy| policy.egress_asks = true);
+        sandbox.decider = Some(Decider::new(decide));
+        sandbox
+    }
+
+    pub(crate) fn decider(&self) -> Option<&Decider> {
+        self.decider.as_ref()
+    }
+
+    /// The sandbox with the same function as another one, if that has any.
+    #[doc(hidden)]
+    pub fn deciding_as(self, other: &Sandbox) -> Sandbox {
+        let mut sandbox = self.with(|policy| policy.egress_asks = other.policy.egress_asks);
+        sandbox.decider = other.decider.clone();
+        sandbox
+    }
+
+    /// Whether a function decides about destinations.
+    #[doc(hidden)]
+    pub fn decides_egress(&self) -> bool {
+        self.decider.is_some()
+    }
+
     /// The sandbox for a command that enters a cell of this one: it is where the cell is, and no
     /// member itself.
     pub(crate) fn without_network(self) -> Sandbox {
@@ -40,6 +88,7 @@ impl Sandbox {
             (policy.network, policy.address) = (None, None);
             (policy.ports, policy.egress) = (Vec::new(), Vec::new());
             (policy.egress_deny, policy.egress_names) = (Vec::new(), Vec::new());
+            policy.egress_asks = false;
         });
         sandbox.network = None;
         sandbox
