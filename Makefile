@@ -319,6 +319,7 @@ dist: ## every artefact of a release below $(DIST), with checksums; PARTS="c whe
 
 test-dist: ## install and run what `make dist` has made; PARTS as there
 	sh tests/needs-dist.sh
+	bash packaging/check-temporary.sh
 	sh packaging/check.sh $(DIST) $(filter-out crates,$(PARTS))
 
 test-reproducible: ## build artefacts twice, in two directories: the same bytes; PARTS as there

@@ -14,6 +14,7 @@ set -eu
 capi=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$capi")
 . "$root/packaging/place.sh"
+. "$root/packaging/temporary.sh"
 cargo=${CARGO:-cargo}
 cc=${CC:-cc}
 prefix=${PREFIX:-/usr/local}
@@ -102,8 +103,8 @@ stage_shared() {
 }
 
 install_all() {
-    stage=$(mktemp -d)
-    trap 'rm -rf "$stage"' EXIT
+    make_temporary "${TMPDIR:-/tmp}/seclude-library"
+    stage=$temporary
     chmod 755 "$stage"
     stage_static
     [ -n "$triple" ] || stage_shared

@@ -14,6 +14,7 @@ set -eu
 cli=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$cli")
 . "$root/packaging/place.sh"
+. "$root/packaging/temporary.sh"
 cargo=${CARGO:-cargo}
 target=${CARGO_TARGET_DIR:-$root/target}
 
@@ -53,8 +54,8 @@ install_into() { # PROGRAMS SHARE
 
 case ${1:-} in
 install)
-    stage=$(mktemp -d)
-    trap 'rm -rf "$stage"' EXIT
+    make_temporary "${TMPDIR:-/tmp}/seclude-program"
+    stage=$temporary
     chmod 755 "$stage"
     install_into "$stage/bin" "$stage/share"
     place "$stage" program

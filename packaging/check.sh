@@ -21,8 +21,8 @@ unset RUSTFLAGS CARGO_TARGET_DIR LD_LIBRARY_PATH PKG_CONFIG_PATH PYTHONPATH
 SECLUDE_TOOLS=$tools
 export SECLUDE_TOOLS
 arch=$(uname -m)
-work=$(mktemp -d /var/tmp/seclude-artefacts-XXXXXX)
-trap 'rm -rf "$work"' EXIT
+make_temporary "${TMPDIR:-/var/tmp}/seclude-artefacts"
+work=$temporary
 chmod 755 "$work"
 passed=0 failed=0 skipped=0
 

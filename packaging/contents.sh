@@ -1,8 +1,9 @@
 #!/bin/sh
 # Prints the checksum and the name of each file in an archive: packaging/contents.sh ARCHIVE
 set -eu
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+. "$(dirname "$0")/temporary.sh"
+make_temporary "${TMPDIR:-/tmp}/seclude-contents"
+place=$temporary
 case $1 in
     *.deb) dpkg-deb -R "$1" "$place" ;;
     *.whl) python3 -m zipfile -e "$1" "$place" ;;

@@ -22,8 +22,8 @@ made=$roots/cpython-$number-$triple
 
 mkdir -p "$roots"
 roots=$(cd "$roots" && pwd)
-place=$(mktemp -d "$roots/part-XXXXXX")
-trap 'rm -rf "$place"' EXIT
+make_temporary "$roots/part"
+place=$temporary
 python_tools >&2
 bash -c '. "$0/tests/vm/debian.sh"
     packages_of "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$1/apt"

@@ -13,8 +13,8 @@ mkdir -p "$1"
 to=$(cd "$1" && pwd)
 # .invalid is the domain that RFC 2606 keeps for addresses that must not exist.
 maintainer=${SECLUDE_MAINTAINER:-seclude developers <maintainers@seclude.invalid>}
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+make_temporary "${TMPDIR:-/tmp}/seclude-debs"
+place=$temporary
 tree=$place/seclude-$version
 mkdir "$tree"
 cp -R "$root/packaging/debian" "$tree/"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Read by the other scripts of this directory (`. packaging/environment.sh`): names, the tools that
 # they share, and what makes two builds in two directories give the same bytes.
 #
@@ -9,6 +10,7 @@ cargo=${CARGO:-cargo}
 python=${PYTHON:-/usr/bin/python3}
 target=${CARGO_TARGET_DIR:-$root/target}
 tools=${SECLUDE_TOOLS:-$target/tools}
+# shellcheck disable=SC2034  # the scripts use it
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
 
 case $root$target$HOME in
@@ -25,6 +27,7 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
         SOURCE_DATE_EPOCH=$(stat -c %Y "$root/CHANGELOG.md")
 fi
 export SOURCE_DATE_EPOCH
+. "$root/packaging/temporary.sh"
 
 # rustc writes the paths of sources into messages of panics.
 RUSTFLAGS="--remap-path-prefix=$target=target --remap-path-prefix=$root=seclude"

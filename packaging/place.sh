@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Read by the scripts that install (`. packaging/place.sh`). They make a prefix in a directory of
 # their own first. Then the files are copied, and their list is kept, so that `make uninstall` can
 # remove them, and nothing else.

@@ -10,8 +10,8 @@ set -eu
 . "$(dirname "$0")/environment.sh"
 
 [ $# -gt 0 ] || set -- crates c debs sdist
-place=$(mktemp -d "${TMPDIR:-/var/tmp}/seclude-twice-XXXXXX")
-trap 'rm -rf "$place"' EXIT
+make_temporary "${TMPDIR:-/var/tmp}/seclude-twice"
+place=$temporary
 unset CARGO_TARGET_DIR
 SECLUDE_TOOLS=$tools
 export SECLUDE_TOOLS

@@ -23,12 +23,13 @@ case $1 in
     *) echo "roots.sh: no system $1" >&2; exit 2 ;;
 esac
 [ ! -e "$root/made" ] || { echo "$root"; exit; }
+. "$here/packaging/temporary.sh"
 # shellcheck source=tests/vm/debian.sh
 . "$here/tests/vm/debian.sh"
 
 mkdir -p "$(dirname "$root")"
-work=$(mktemp -d "$root.part-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+make_temporary "$root.part"
+work=$temporary
 packages_of "$release" "$work/apt"
 tree=$work/tree
 mkdir "$tree"

@@ -8,8 +8,9 @@ mkdir -p "$1"
 to=$(cd "$1" && pwd)
 python_tools
 cd "$root/python"
+# The backend makes it, and takes it for a wheel's command.
+temporary=$root/python/seclude.data
 # As a front end such as pip calls it.
 PYTHONPATH=packaging "$tools/bin/python" -c \
     'import sys, backend; backend.build_sdist(sys.argv[1])' "$to"
-rm -rf seclude.data
 ls "$to"/seclude-"$version".tar.gz

@@ -14,8 +14,8 @@ mkdir -p "$1"
 to=$(cd "$1" && pwd)
 arch=$(uname -m)
 musl=$arch-unknown-linux-musl
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+make_temporary "${TMPDIR:-/tmp}/seclude-tarballs"
+place=$temporary
 
 whole=$place/seclude-$version
 if git -C "$root" rev-parse --verify --quiet HEAD >/dev/null; then

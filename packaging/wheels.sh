@@ -16,7 +16,7 @@ shift
     musllinux_1_2_aarch64
 python_tools
 data=$root/python/seclude.data
-trap 'rm -rf "$data"' EXIT
+temporary=$data
 
 for tag in "$@"; do
     step "wheel $tag"
