@@ -69,6 +69,8 @@ removes() {
         esac
         status=0
         wait $group || status=$?
+        # A script that did not wait for the tool has left it.
+        kill -KILL -- -$group 2>/dev/null || :
         mkdir -p "$clone/python/seclude.data"
         after=$(traces)
         if [ -n "$before" ] && [ -z "$after" ] && [ $status = 143 ]; then
