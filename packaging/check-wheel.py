@@ -26,6 +26,7 @@ NEEDED = (
     "seclude/_seclude.abi3.so", "seclude/py.typed", "seclude/_seclude.pyi",
     ".data/scripts/seclude", ".dist-info/licenses/LICENSE-MIT",
     ".data/data/share/man/man1/seclude.1", ".data/data/share/man/man7/seclude.7",
+    ".dist-info/sboms/seclude.cdx.json",
 )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Writes the bill of materials of a release: every crate that is linked into an artefact.
 
-    sbom.py FILE
+    sbom.py FILE [PACKAGE...]
+
+With packages of the workspace, it is that of an artefact which consists of these.
 
 The form is CycloneDX 1.5, as JSON. Versions and checksums are those of Cargo.lock, licenses those
 of the crates' own manifests. Crates that only run while something is built, such as macros, have
@@ -90,8 +92,8 @@ def component(package: dict[str, Any], linked: bool, sums: dict[Any, str]) -> di
     return entry
 
 
-def bill() -> dict[str, Any]:
-    """Return the bill of materials."""
+def bill(products: list[str]) -> dict[str, Any]:
+    """Return the bill of materials of these packages of the workspace."""
     answer = metadata()
     packages = {package["id"]: package for package in answer["packages"]}
     nodes = {node["id"]: node for node in answer["resolve"]["nodes"]}
@@ -100,8 +102,8 @@ def bill() -> dict[str, Any]:
         for identity, package in packages.items()
         if any("proc-macro" in target["kind"] for target in package["targets"])
     }
-    roots = [i for i in answer["workspace_members"] if packages[i]["name"] in PRODUCTS]
-    own = {packages[i]["name"]: i for i in roots}
+    own = {packages[i]["name"]: i for i in answer["workspace_members"]}
+    roots = [own[name] for name in products]
     found = reached(nodes, macros, roots)
     sums = checksums()
     version = packages[own["seclude"]]["version"]
@@ -158,10 +160,10 @@ def bill() -> dict[str, Any]:
 
 def main() -> int:
     """Write the bill of materials to the file that the command line names."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         print(__doc__, file=sys.stderr)
         return 2
-    made = bill()
+    made = bill(sys.argv[2:] or list(PRODUCTS))
     Path(sys.argv[1]).write_text(json.dumps(made, indent=1) + "\n")
     linked = [entry for entry in made["components"] if entry["scope"] == "required"]
     print(f"{sys.argv[1]}: {len(made['components'])} crates, {len(linked)} of them linked")

@@ -17,6 +17,9 @@ shift
 python_tools
 data=$root/python/seclude.data
 temporary=$data
+mkdir -p "$target"
+bill=$target/seclude.cdx.json
+"$python" "$root/packaging/sbom.py" "$bill" seclude-python seclude-cli
 
 for tag in "$@"; do
     step "wheel $tag"
@@ -32,6 +35,6 @@ for tag in "$@"; do
     SECLUDE_TARGET=$triple$glibc "$root/cli/build-program.sh" data "$data"
     # maturin reads the symbols of what it has linked, and refuses one that is too new for the tag.
     (cd "$root/python" && maturin build --release --quiet --locked --zig --target "$triple" \
-        --compatibility "${tag%_"${triple%%-*}"}" --out "$to")
+        --compatibility "${tag%_"${triple%%-*}"}" --sbom-include "$bill" --out "$to")
     "$tools/bin/python" "$root/packaging/check-wheel.py" "$to"/seclude-"$version"-*"$tag"*.whl
 done
