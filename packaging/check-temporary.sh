@@ -40,7 +40,9 @@ for tool in ar rustup tools-python ../tools/bin/pip; do
 done
 
 # What the scripts have made, and not removed.
-traces() { find "$work/temporary" "$clone/python/seclude.data" -mindepth 1 -maxdepth 1; }
+traces() {
+    find "$work/temporary" "$clone/python/seclude.data" -mindepth 1 -maxdepth 1 2>/dev/null || :
+}
 
 # removes NAME TOOL COMMAND...: runs a script until it waits for the tool, and ends it.
 removes() {
@@ -71,7 +73,6 @@ removes() {
         wait $group || status=$?
         # A script that did not wait for the tool has left it.
         kill -KILL -- -$group 2>/dev/null || :
-        mkdir -p "$clone/python/seclude.data"
         after=$(traces)
         if [ -n "$before" ] && [ -z "$after" ] && [ $status = 143 ]; then
             passed=$((passed + 1))
@@ -92,7 +93,7 @@ removes check tar sh "$scripts/check.sh" "$work" c
 removes debs cargo sh "$scripts/debs.sh" "$work/made"
 removes tarballs cargo sh "$scripts/tarballs.sh" "$work/made"
 removes sdist tools-python sh "$scripts/sdist.sh" "$work/made"
-removes wheels rustup sh "$scripts/wheels.sh" "$work/made"
+removes wheels rustup env PYTHON=true sh "$scripts/wheels.sh" "$work/made"
 removes reproduce cargo sh "$scripts/reproduce.sh" crates
 removes roots apt-get bash "$scripts/roots.sh" alpine-x86_64
 removes cpython apt-get sh "$scripts/cpython.sh" x86_64-linux-musl
