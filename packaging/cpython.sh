@@ -58,10 +58,13 @@ END
 chmod +x "$place/cc" "$place/ar"
 unset RUSTFLAGS
 cd "$place/build"
-# What takes long to compile, and no test uses.
+# What takes long to compile, and no test uses. Then what needs a library besides libc: setup.py
+# takes that of this machine, if it is installed for developers, when the processors are the same.
 unused="_codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _multibytecodec"
 unused="$unused _ctypes _decimal _elementtree pyexpat unicodedata audioop ossaudiodev xxlimited"
 unused="$unused xxlimited_35 _xxsubinterpreters _lsprof spwd"
+unused="$unused _bz2 _crypt _curses _curses_panel _dbm _gdbm _hashlib _lzma _sqlite3 _ssl _tkinter"
+unused="$unused _uuid nis readline zlib"
 # Three answers configure cannot find when it builds for another machine. zig's musl is newer than
 # what a wheel for musl 1.2 may take for granted: Debian's 1.2.3 lacks the last two functions.
 build() {
