@@ -51,10 +51,13 @@ class Attempt:
     """Why it was denied. None if it was allowed, whether or not the destination answered."""
 
     def __str__(self) -> str:
-        host = self.name or self.address or "port"
-        host = f"[{host}]" if ":" in host else host
+        host = self.name or self.address
+        if host is None:
+            place = f"port {self.port}"
+        else:
+            place = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         behind = f" ({self.address})" if self.name and self.address else ""
-        return f"{self.protocol} {host}:{self.port}{behind}: {self.denial or 'allowed'}"
+        return f"{self.protocol} {place}{behind}: {self.denial or 'allowed'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +84,6 @@ class EgressReport:
     @staticmethod
     def _of(reached: _Reached) -> EgressReport:
         """Convert a report of the extension."""
-        *numbers, attempts = reached
-        return EgressReport(*numbers, tuple(Attempt(*attempt) for attempt in attempts))  # type: ignore[arg-type]
+        allowed, denied, sent_bytes, received_bytes, tried = reached
+        attempts = tuple(Attempt(*attempt) for attempt in tried)
+        return EgressReport(allowed, denied, sent_bytes, received_bytes, attempts)
