@@ -84,6 +84,15 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
                 "hello, client",
             ],
         ),
+        (
+            "egress",
+            [
+                "the service was asked: who is there?; Connection reset by peer",
+                "13 bytes sent, 36 received",
+                "tcp service.test:80 (127.0.0.1): allowed",
+                "tcp 203.0.113.5:80: no rule allows it",
+            ],
+        ),
         ("pool", ["0 1 4 9 16 25 36 49 64 81", "10 handed out, 0 lost"]),
         (
             "collect",
