@@ -118,7 +118,7 @@ done
 check "examples build with pkg-config alone" \
     make -s -C "$root/examples-c" LIBRARY="$lib" OUT="$work/examples"
 tests="handles settings lifecycle callers enforcement syscalls transfer collect cells namespaces
-    terminals join networks"
+    terminals join networks egress"
 for test in $tests; do
     # shellcheck disable=SC2086
     check "$test builds" cc -g -O1 -std=c11 -pthread $strict "$here/$test.c" -o "$work/$test" $flags
