@@ -6,6 +6,7 @@ mod batch;
 mod cells;
 mod collect;
 mod commands;
+mod egress;
 mod fix;
 mod ground;
 mod interrupts;

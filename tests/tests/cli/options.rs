@@ -68,6 +68,9 @@ macro_rules! exact {
 
 const SLEEP: &[&str] = &["sleep", "1"];
 const TRUE: &[&str] = &["true"];
+/// Connects to an address outside.
+const REACH: &[&str] =
+    &["python3", "-c", "import socket; socket.create_connection(('8.8.8.8', 80)).recv(1)"];
 
 fn limits(outcome: &Value, limit: &str) -> bool {
     outcome["limits"].get(limit).is_some()
@@ -93,6 +96,13 @@ const ROWS: &[Row] = &[
     row("network", &["--network", "lab"], &["cat", "/proc/net/dev"], Text("eth0")),
     row("address", &["--network", "lab", "--address", "10.64.0.99", "--hostname", "one"],
         &["getent", "ahostsv4", "one"], Text("10.64.0.99")),
+    row("ports", &["--ports", "8080"], TRUE, Text("seclude: published 127.0.0.1:")),
+    row("egress", &["--egress", "*.test:443"], REACH,
+        Text("denied tcp 8.8.8.8:80: no rule allows it")),
+    row("egress-deny", &["--egress", "*", "--egress-deny", "8.0.0.0/8:80"], REACH,
+        Text("denied tcp 8.8.8.8:80: the rule \"8.0.0.0/8:80\" denies it")),
+    row("egress-names", &["--egress", "one.test", "--egress-names", "one.test=127.0.0.1:1"],
+        &["getent", "hosts", "one.test"], Text("198.18.0.16")),
     row("hostname", &["--hostname", "named"], &["uname", "-n"], Text("named")),
     row("domainname", &["--domainname", "of.nis"],
         &["cat", "/proc/sys/kernel/domainname"], Text("of.nis")),
