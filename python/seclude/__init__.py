@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .collected import Collected
     from .command import PTY
     from .denial import Denial
+    from .egress import Attempt, EgressReport, PublishedPort
     from .errors import (
         CalledProcessError,
         PolicyError,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     )
 
     # faces: end
-    from .egress import Attempt, EgressReport, PublishedPort
     from .host import Check, Report, doctor
     from .interaction import Command, Interaction, interact
     from .interpreter import Execution, Interpreter, InterpreterError, InterpreterLost

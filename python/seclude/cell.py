@@ -12,8 +12,8 @@ import seclude
 from . import _seclude, log
 from .command import Text, size
 from .command_runner import CommandRunner
-from .errors import SecludeError
 from .egress import EgressReport, PublishedPort
+from .errors import SecludeError
 from .network import wait_ready
 from .outcome import Process, Usage
 from .transfer import MAX_BYTES, MAX_ENTRIES, Copied

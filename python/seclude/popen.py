@@ -21,10 +21,10 @@ import seclude
 
 from . import _seclude, command, log
 from .collected import Collected
+from .egress import EgressReport, PublishedPort
 from .errors import PolicyError, SecludeError, TimeoutExpired
 from .exchange import BOUND, Exchange, exchange
 from .keywords import refuse_unknown
-from .egress import EgressReport, PublishedPort
 from .network import wait_ready
 from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll

@@ -61,7 +61,8 @@ class Sandbox(CommandRunner):
       port that the kernel chooses (`Popen.ports`), or `"0.0.0.0:53:53/udp"`.
     - `egress`, `egress_deny`: destinations that the sandbox may reach outside, and exceptions:
       `"*.example.org:443"`, `"192.0.2.0/24"`, `"*"`. Without them it reaches nothing.
-    - `egress_names`: addresses to which names lead instead of their own: `"db.test=127.0.0.1:5432"`.
+    - `egress_names`: addresses to which names lead instead of their own:
+      `"db.test=127.0.0.1:5432"`.
     - `hostname`, `domainname`: 1 to 64 bytes.
     - `clock_offsets`: `{"monotonic": s, "boottime": s}`, in whole seconds.
 
