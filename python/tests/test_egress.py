@@ -294,3 +294,51 @@ def test_mistakes_name_themselves() -> None:
         box = Sandbox(ports=[f"{taken.getsockname()[1]}:80"])
         with pytest.raises(seclude.PolicyError, match="another socket has the port"):
             box.run(["true"])
+
+
+def test_a_function_decides_about_what_no_rule_is_about() -> None:
+    asked: list[Attempt] = []
+
+    def decide(attempt: Attempt) -> bool:
+        asked.append(attempt)
+        return attempt.name == "allowed.test"
+
+    program = """
+import socket
+for host in "denied.test", "8.8.8.8", "169.254.169.254", "allowed.test":
+    try:
+        with socket.create_connection((host, 80)) as connection:
+            print(connection.recv(100).decode())
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+    def answer() -> None:
+        with server.accept()[0] as connection:
+            connection.sendall(b"hello")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        names = [f"allowed.test=127.0.0.1:{server.getsockname()[1]}"]
+        box = Sandbox(egress_deny=["denied.test"]).decide_egress(decide)
+        box = box.replace(egress_names=names)
+        done = box.run(["python3", "-c", program], capture_output=True, text=True)
+        thread.join(60)
+    refused = "gaierror\nConnectionResetError\nConnectionResetError\n"
+    assert done.stdout == f"{refused}hello\n"
+    assert {(one.name, one.address, one.port) for one in asked} == {
+        (None, "8.8.8.8", 80),
+        ("allowed.test", None, 53),
+        ("allowed.test", "127.0.0.1", 80),
+    }
+    assert done.outcome.egress is not None
+    assert done.outcome.egress.allowed == 1
+
+
+def test_a_sandbox_whose_destinations_a_function_decides_is_not_text() -> None:
+    box = Sandbox().decide_egress(lambda _: False)
+    assert box != Sandbox()
+    assert box.replace(hostname="other") != Sandbox(hostname="other")
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(box)

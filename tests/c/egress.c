@@ -276,6 +276,39 @@ static void each_mistake_names_itself(void)
     CHECK_INT(refusal(sandbox, ""), 0);
 }
 
+static int asked;
+
+static int decide(const char *protocol, const char *name, const char *address, uint16_t port,
+                  void *data)
+{
+    asked += !strcmp(protocol, "tcp") && !name && !strcmp(address, "8.8.8.8") && port == 7;
+    asked += !strcmp(protocol, "udp") && !strcmp(name, "one.test") && !address && port == 53;
+    return *(const int *)data;
+}
+
+static void a_function_decides_about_what_no_rule_is_about(void)
+{
+    seclude_error *err = NULL;
+    seclude_egress report = {0};
+    int answer = 0;
+    seclude_sandbox *sandbox = seclude_sandbox_new();
+    seclude_sandbox_decide_egress(sandbox, decide, &answer);
+    seclude_command *command = seclude_sandbox_command(sandbox, "python3");
+    seclude_command_arg(command, "-c");
+    seclude_command_arg(command, CLIENT);
+    seclude_output *output = NULL;
+    CHECK_OK(seclude_command_output(command, &output, &err), err);
+    CHECK_OK(seclude_output_egress(output, &report, sizeof report, NULL, &err), err);
+    CHECK(asked >= 2);
+    CHECK(report.allowed == 0 && report.denied >= 2);
+    seclude_output_free(output);
+    seclude_command_free(command);
+    seclude_sandbox_free(sandbox);
+    sandbox = seclude_sandbox_new();
+    seclude_sandbox_decide_egress(sandbox, NULL, NULL);
+    CHECK_INT(refusal(sandbox, "decide"), SECLUDE_EINVAL);
+}
+
 static void null_is_never_a_crash(void)
 {
     seclude_text *text = NULL;
@@ -283,6 +316,7 @@ static void null_is_never_a_crash(void)
     seclude_error *err = NULL;
 
     seclude_sandbox_ports(NULL, PORTS);
+    seclude_sandbox_decide_egress(NULL, decide, NULL);
     seclude_sandbox_egress(NULL, RULES);
     CHECK(seclude_child_ports(NULL) == NULL);
     CHECK_INT(seclude_child_port(NULL, "80"), 0);
@@ -315,6 +349,7 @@ int main(int argc, char **argv)
         TEST(a_cell_has_ports_until_it_is_closed),
         TEST(what_rules_allow_is_reached_and_reported),
         TEST(each_mistake_names_itself),
+        TEST(a_function_decides_about_what_no_rule_is_about),
         TEST(null_is_never_a_crash),
     };
     return RUN_TESTS(TESTS, argc, argv);
