@@ -248,6 +248,13 @@ pub unsafe extern "C" fn seclude_sandbox_egress_names(
     build(sandbox, |sandbox| Ok(sandbox.egress_names(texts("egress_names", egress_names)?)));
 }
 
+/// Asks the program that runs the sandbox about destinations that no rule allows and none denies. A
+/// policy as text only says so, and the program gives a function that decides (docs/egress.md).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_egress_ask(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.egress_ask()));
+}
+
 /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by
 /// it, if it is set. UTF-8.
 #[unsafe(no_mangle)]

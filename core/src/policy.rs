@@ -81,9 +81,8 @@ pub struct Policy {
     /// The rules that let the sandbox reach something outside, and those that deny that.
     pub egress: Vec<String>,
     pub egress_deny: Vec<String>,
-    /// Whether the caller decides about destinations that no rule is about. A policy as text never
-    /// contains it.
-    pub egress_asks: bool,
+    /// Whether the caller decides about destinations that no rule is about.
+    pub egress_ask: bool,
     /// The addresses to which names lead there.
     pub egress_names: Vec<String>,
     pub hostname: Option<String>,
@@ -148,7 +147,7 @@ impl Default for Policy {
             ports: Vec::new(),
             egress: Vec::new(),
             egress_deny: Vec::new(),
-            egress_asks: false,
+            egress_ask: false,
             egress_names: Vec::new(),
             hostname: None,
             domainname: None,
@@ -210,7 +209,7 @@ impl Policy {
 
     /// Whether the sandbox can reach anything outside.
     pub fn has_way_out(&self) -> bool {
-        self.egress_asks || !self.egress.is_empty()
+        self.egress_ask || !self.egress.is_empty()
     }
 
     /// Whether the sandbox has its network to itself, made by it or by the caller.

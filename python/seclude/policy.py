@@ -55,6 +55,10 @@ class Policy(TypedDict, total=False):
     egress_names: Iterable[str] | None
     """The addresses to which names lead instead of their own, each in the form
     `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the host's."""
+    egress_ask: bool | None
+    """Asks the program that runs the sandbox about destinations that no rule allows and none
+    denies. A policy as text only says so, and the program gives a function that decides
+    (docs/egress.md)."""
     hostname: str | None
     """The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other
     by it, if it is set."""

@@ -61,6 +61,7 @@ class Sandbox(CommandRunner):
       port that the kernel chooses (`Popen.ports`), or `"0.0.0.0:53:53/udp"`.
     - `egress`, `egress_deny`: destinations that the sandbox may reach outside, and exceptions:
       `"*.example.org:443"`, `"192.0.2.0/24"`, `"*"`. Without them it reaches nothing.
+    - `egress_ask`: ask the function of `decide_egress` about all other destinations.
     - `egress_names`: addresses to which names lead instead of their own:
       `"db.test=127.0.0.1:5432"`.
     - `hostname`, `domainname`: 1 to 64 bytes.
@@ -207,7 +208,8 @@ class Sandbox(CommandRunner):
 
         It is called in threads of the library, several at once, and the program waits meanwhile. It
         cannot open an address that is not public, or is the host's own: that takes a rule. A policy
-        as text does not contain it, and such a sandbox cannot be pickled.
+        as text says only that something is to be asked (`egress_ask`), and such a sandbox cannot be
+        pickled.
         """
         from .egress import Attempt
 

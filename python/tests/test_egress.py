@@ -321,8 +321,10 @@ for host in "denied.test", "8.8.8.8", "169.254.169.254", "allowed.test":
         thread = threading.Thread(target=answer)
         thread.start()
         names = [f"allowed.test=127.0.0.1:{server.getsockname()[1]}"]
-        box = Sandbox(egress_deny=["denied.test"]).decide_egress(decide)
-        box = box.replace(egress_names=names)
+        box = Sandbox(egress_ask=True, egress_deny=["denied.test"])
+        with pytest.raises(seclude.PolicyError, match="nothing answers"):
+            box.run(["true"])
+        box = box.decide_egress(decide).replace(egress_names=names)
         done = box.run(["python3", "-c", program], capture_output=True, text=True)
         thread.join(60)
     refused = "gaierror\nConnectionResetError\nConnectionResetError\n"

@@ -51,7 +51,7 @@ impl Egress {
     /// The rules of a policy.
     pub fn of(policy: &Policy) -> Result<Egress> {
         let Policy { egress, egress_deny, egress_names, .. } = policy;
-        Egress::read_all(egress, egress_deny, egress_names, policy.egress_asks)
+        Egress::read_all(egress, egress_deny, egress_names, policy.egress_ask)
     }
 
     /// Reads rules that allow, rules that deny, and `NAME=ADDRESS[:PORT]`.

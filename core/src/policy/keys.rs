@@ -55,6 +55,10 @@ macro_rules! for_each_key {
             /// `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the
             /// host's.
             texts egress_names at egress_names,
+            /// Asks the program that runs the sandbox about destinations that no rule allows and none
+            /// denies. A policy as text only says so, and the program gives a function that decides
+            /// (docs/egress.md).
+            flag egress_ask at egress_ask,
             /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each
             /// other by it, if it is set.
             text hostname at hostname,

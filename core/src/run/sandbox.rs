@@ -95,6 +95,11 @@ impl Sandbox {
     /// The first mistake in the policy.
     pub fn check(&self) -> Result<()> {
         self.policy.check()?;
+        self.needed_decider()?;
+        self.check_network()
+    }
+
+    fn check_network(&self) -> Result<()> {
         let Policy { hostname, address, .. } = &self.policy;
         self.needed_network()?
             .map_or(Ok(()), |network| network.check(hostname.as_deref(), address.as_deref()))

@@ -10,7 +10,7 @@ impl Policy {
         let network = self.network.as_ref().map(|name| format!("network {name}"));
         let port = self.ports.first().map(|text| format!("port {text:?}"));
         let first = self.egress.first().map(|text| format!("egress {text:?}"));
-        let out = first.or_else(|| self.egress_asks.then(|| "egress".into()));
+        let out = first.or_else(|| self.egress_ask.then(|| "egress".into()));
         let is_others =
             self.share.contains(&Namespace::Net) || self.joined.contains(&Namespace::Net);
         if let Some(what) = network.or(port).or(out).filter(|_| is_others) {

@@ -29,6 +29,7 @@ impl Connections {
     /// Some part cannot be set up. The sandbox must not start.
     pub fn open(sandbox: &Sandbox) -> Result<Connections> {
         let policy = sandbox.policy();
+        let decider = sandbox.needed_decider()?.cloned();
         // First, because a port in use is the likeliest mistake.
         let bound = Bound::open(policy)?;
         let (hostname, address) = (policy.hostname.as_deref(), policy.address.as_deref());
@@ -42,7 +43,7 @@ impl Connections {
         }
         let addresses = connections.memberships.iter().flat_map(Membership::addresses).collect();
         let Some(place) = connections.birthplace()? else { return Ok(connections) };
-        let way_out = WayOut::open(policy, sandbox.decider().cloned(), place, addresses)?;
+        let way_out = WayOut::open(policy, decider, place, addresses)?;
         let ports = bound.map(|bound| bound.serve(place)).transpose()?;
         (connections.ports, connections.way_out) = (ports, way_out);
         Ok(connections)

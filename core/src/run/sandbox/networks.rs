@@ -4,7 +4,7 @@
 //! it by [`Sandbox::network`].
 
 use super::Sandbox;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::policy::outcome::Attempt;
 use crate::run::egress::Decider;
 use crate::run::network::Network;
@@ -42,7 +42,7 @@ impl Sandbox {
     ///
     /// It is called in threads of the library, several at once, and the program waits meanwhile. A
     /// panic denies. It cannot open an address that is not public, or is the host's own: that takes
-    /// a rule. A policy as text does not contain it.
+    /// a rule. A policy as text says only that something is to be asked ([`Sandbox::egress_ask`]).
     ///
     /// ```
     /// # fn main() -> seclude::Result<()> {
@@ -58,21 +58,28 @@ impl Sandbox {
         self,
         decide: impl Fn(&Attempt) -> bool + Send + Sync + 'static,
     ) -> Sandbox {
-        let mut sandbox = self.with(|policy| policy.egress_asks = true);
+        let mut sandbox = self.with(|policy| policy.egress_ask = true);
         sandbox.decider = Some(Decider::new(decide));
         sandbox
     }
 
-    pub(crate) fn decider(&self) -> Option<&Decider> {
-        self.decider.as_ref()
+    /// The function that decides about destinations, if the policy asks.
+    pub(crate) fn needed_decider(&self) -> Result<Option<&Decider>> {
+        match (self.policy.egress_ask, &self.decider) {
+            (true, None) => Err(Error::invalid(
+                "egress_ask",
+                "the policy asks about destinations, and nothing answers",
+            )
+            .hint("give the sandbox a function that decides, or leave the key out")),
+            (asks, decider) => Ok(decider.as_ref().filter(|_| asks)),
+        }
     }
 
     /// The sandbox with the same function as another one, if that has any.
     #[doc(hidden)]
-    pub fn deciding_as(self, other: &Sandbox) -> Sandbox {
-        let mut sandbox = self.with(|policy| policy.egress_asks = other.policy.egress_asks);
-        sandbox.decider = other.decider.clone();
-        sandbox
+    pub fn deciding_as(mut self, other: &Sandbox) -> Sandbox {
+        self.decider = other.decider.clone();
+        self
     }
 
     /// Whether a function decides about destinations.
@@ -88,18 +95,20 @@ impl Sandbox {
             (policy.network, policy.address) = (None, None);
             (policy.ports, policy.egress) = (Vec::new(), Vec::new());
             (policy.egress_deny, policy.egress_names) = (Vec::new(), Vec::new());
-            policy.egress_asks = false;
+            policy.egress_ask = false;
         });
         sandbox.network = None;
         sandbox
     }
 
-    /// Checks the policy, except that a network which it names need not have been given yet.
+    /// Checks the policy, except that a network which it names, and a function that it asks, need
+    /// not have been given yet.
     #[doc(hidden)]
     pub fn check_text(&self) -> Result<()> {
+        self.policy.check()?;
         match self.network {
-            Some(_) => self.check(),
-            None => self.policy.check(),
+            Some(_) => self.check_network(),
+            None => Ok(()),
         }
     }
 }
