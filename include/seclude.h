@@ -662,6 +662,12 @@ void seclude_sandbox_egress_deny(seclude_sandbox *sandbox, const char *const *eg
 void seclude_sandbox_egress_names(seclude_sandbox *sandbox, const char *const *egress_names);
 
 /**
+ * Asks the program that runs the sandbox about destinations that no rule allows and none denies. A
+ * policy as text only says so, and the program gives a function that decides (docs/egress.md).
+ */
+void seclude_sandbox_egress_ask(seclude_sandbox *sandbox);
+
+/**
  * The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each other by
  * it, if it is set. UTF-8.
  */
@@ -3559,6 +3565,19 @@ struct seclude_egress {
     /** The bytes that were carried in. */
     uint64_t received_bytes;
 };
+
+/**
+ * Has a function decide about each destination that no rule allows (`seclude_sandbox_egress`) and
+ * none denies. It is asked for a name when the program asks for that (port 53 of "udp", no
+ * address), and again for each connection and each first datagram, with the address.
+ *
+ * It is called in threads of the library, several at once, with `data`, as long as the sandbox and
+ * all that was started from it live. The program waits meanwhile. It cannot open an address that
+ * is not public, or is the host's own: that takes a rule. NULL for `decide` is a mistake.
+ */
+void seclude_sandbox_decide_egress(seclude_sandbox *sandbox, int (*decide)(const char *protocol,
+                                   const char *name, const char *address, uint16_t port,
+                                   void *data), void *data);
 
 /**
  * Returns the command's published ports (`seclude_sandbox_ports`), with a NUL after each, in the

@@ -50,7 +50,7 @@ fn exec(matches: &ArgMatches) -> Result<ExitCode> {
     if stdin().is_terminal() && stdout().is_terminal() {
         run::use_terminal(&mut command)?;
     }
-    let (outcome, _) = session::run(&mut command)?;
+    let (outcome, _) = session::run(&mut command, false)?;
     if report::is_worth_saying(&outcome) {
         shown::say(&outcome.to_string());
     }

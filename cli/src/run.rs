@@ -39,7 +39,7 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let ended = if matches.get_flag("json") {
         collect(&mut command)
     } else {
-        session::run(&mut command).map(Some)
+        session::run(&mut command, matches.get_flag("quiet")).map(Some)
     };
     let outcome = match ended {
         Err(failure) if test && failure.is_denied() => return Err(failure.skipped()),
@@ -103,7 +103,7 @@ pub fn shell(matches: &ArgMatches) -> Result<ExitCode> {
     let sandbox = networks::given(policy::sandbox(matches, Sandbox::new())?)?;
     let mut command = command(matches, |program| sandbox.command(program))?;
     use_terminal(&mut command)?;
-    let (outcome, _) = session::run(&mut command)?;
+    let (outcome, _) = session::run(&mut command, false)?;
     if report::is_worth_saying(&outcome) {
         shown::say(&outcome.to_string());
     }

@@ -22,12 +22,15 @@ use std::time::{Duration, Instant};
 /// How long to wait for the program to stop after Ctrl-Z.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Runs the command to its end, and collects the files that it was to leave.
-pub fn run(command: &mut Command) -> Result<(Outcome, Collected)> {
+/// Runs the command to its end, and collects the files that it was to leave. Unless it is to be
+/// quiet, it tells the ports that were published.
+pub fn run(command: &mut Command, quiet: bool) -> Result<(Outcome, Collected)> {
     // They are blocked before the program can end.
     let signals = signals::listen()?;
     let child = command.spawn()?;
-    ports::tell(&child);
+    if !quiet {
+        ports::tell(&child);
+    }
     attend(child, &signals)
 }
 

@@ -172,10 +172,10 @@ impl Drop for Open {
 async fn accept(lane: Arc<Lane>, listener: Open, port: u16) {
     let mut tasks = JoinSet::new();
     loop {
-        // A connection waits in the kernel until there is a place.
-        let Some(seat) = lane.places.take(&lane.own).await else { return };
         match listener.0.accept().await {
             Ok((outside, _)) => {
+                // Further connections wait in the kernel until there is a place.
+                let Some(seat) = lane.places.take(&lane.own).await else { return };
                 tasks.spawn(connection(lane.clone(), outside, port, seat));
             }
             // No descriptor is free, or the connection has ended already.

@@ -119,8 +119,12 @@ fn ports_of_members_of_pools_and_of_single_commands_are_published() {
         let network = seclude::Network::new().expect("it is made");
         let plain = Sandbox::new().ports(["8"]);
         let pool = plain.clone().pool(2).expect("it is made");
+        // A port that nobody uses takes no place of those that are used.
+        let many = (100..200).map(|port| port.to_string()).chain(["8".into()]);
+        let many = plain.clone().ports(many.collect::<Vec<_>>());
         let sandboxes = [
             plain.command("python3"),
+            many.command("python3"),
             plain.clone().network(&network).command("python3"),
             plain.clone().egress(["example.org"]).command("python3"),
             pool.command("python3"),
@@ -130,11 +134,12 @@ fn ports_of_members_of_pools_and_of_single_commands_are_published() {
         for mut command in sandboxes {
             let child = command.args(["-c", ECHO]).spawn().expect("it starts");
             assert!(child.wait_ready(8, Duration::from_secs(60)).expect("it runs"));
-            assert_eq!(exchange(child.ports()[0].host, b"hello"), b"hello");
+            let port = *child.ports().last().expect("it has one");
+            assert_eq!(exchange(port.host, b"hello"), b"hello");
             children.push(child);
         }
         for mut child in children {
-            let [port] = child.ports()[..] else { panic!("it has one port") };
+            let port = *child.ports().last().expect("it has one");
             child.kill().expect("it runs");
             child.wait().expect("it ends");
             assert!(child.ports().is_empty() && TcpStream::connect(port.host).is_err());

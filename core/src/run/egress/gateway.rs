@@ -14,6 +14,7 @@ use crate::policy::ports::Protocol;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,10 +76,10 @@ impl Gateway {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let mut tasks = JoinSet::new();
         loop {
-            // A connection waits in the kernel until there is a place.
-            let Some(seat) = self.places.take(&self.own).await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    // Further connections wait in the kernel until there is a place.
+                    let Some(seat) = self.places.take(&self.own).await else { return };
                     tasks.spawn(self.clone().connection(stream, seat));
                 }
                 // No descriptor is free, or the connection has ended already.
@@ -165,9 +166,10 @@ impl Gateway {
         _seat: Seat,
     ) {
         let Some(answer) = self.answer(&message).await else { return };
-        let socket = sockets::impersonate(&self.vendor, to, from);
+        // Not connected: the program's next question must not go to this socket.
+        let socket = sockets::impersonate(&self.vendor, to);
         if let Ok(Ok(socket)) = socket.map(UdpSocket::from_std) {
-            let _ = socket.send(&answer).await;
+            let _ = socket.send_to(&answer, from).await;
         }
     }
 
@@ -186,11 +188,12 @@ impl Gateway {
         if outside.connect(address).await.is_err() {
             return;
         }
-        let inside = sockets::impersonate(&self.vendor, to, from);
+        let inside = sockets::flow(&self.vendor, to, from);
         let Ok(Ok(inside)) = inside.map(UdpSocket::from_std) else { return };
         // From here on the kernel hands this flow's datagrams to its own socket.
         waiting.close();
         while let Ok(datagram) = waiting.try_recv() {
+            self.ledger.bytes.sent.fetch_add(datagram.len() as u64, Ordering::Relaxed);
             let _ = outside.send(&datagram).await;
         }
         datagrams::carry(inside, outside, self.ledger.bytes.clone(), seat).await;

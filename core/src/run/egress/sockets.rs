@@ -60,9 +60,14 @@ impl Listening {
     }
 }
 
-/// Makes a socket in the sandbox's network that answers as `from`, an address of some other host,
-/// and to `to` alone.
-pub fn impersonate(vendor: &Vendor, from: SocketAddr, to: SocketAddr) -> Result<UdpSocket> {
+/// Makes a socket in the sandbox's network that speaks as `from`, an address of some other host. It
+/// receives nothing.
+pub fn impersonate(vendor: &Vendor, from: SocketAddr) -> Result<UdpSocket> {
+    transparent(vendor, libc::SOCK_DGRAM, from).map(UdpSocket::from)
+}
+
+/// The same, connected to `to`. From then on it receives what `to` sends to `from`.
+pub fn flow(vendor: &Vendor, from: SocketAddr, to: SocketAddr) -> Result<UdpSocket> {
     let socket = transparent(vendor, libc::SOCK_DGRAM, from)?;
     connect(socket.as_raw_fd(), &SockaddrStorage::from(to))
         .map_err(|errno| failed(errno.into()))?;
