@@ -105,8 +105,8 @@ fn network<'a>(network: *const seclude_network) -> Answer<&'a Network> {
 /// may run meanwhile. A frame that meets a fault is lost. The ports of the network change one after
 /// another, within about a tenth of a millisecond each.
 ///
-/// `SECLUDE_EINVAL` if there is no such member, or if one is in two groups. `SECLUDE_ESETUP` or
-/// `SECLUDE_EUNSUPPORTED` if the kernel has no classic filters (CONFIG_NET_CLS_BPF).
+/// `SECLUDE_EINVAL` if there is no such member, or if one is in two groups. `SECLUDE_EUNSUPPORTED`
+/// if the kernel has no classic filters (CONFIG_NET_CLS_BPF).
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_network_partition(

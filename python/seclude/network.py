@@ -118,8 +118,8 @@ class Network:
         members may run meanwhile. A frame that meets a fault is lost. The ports of the network
         change one after another, within about a tenth of a millisecond each.
 
-        Raises PolicyError if there is no such member, or if one is in two groups; SetupError if the
-        kernel has no classic filters (CONFIG_NET_CLS_BPF).
+        Raises PolicyError if there is no such member, or if one is in two groups; SetupError of
+        kind `unsupported` if the kernel has no classic filters (CONFIG_NET_CLS_BPF).
         """
         self._core.partition([names("groups", group) for group in groups])
 

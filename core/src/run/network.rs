@@ -35,6 +35,7 @@ pub use subnets::Subnets;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
+use crate::host::network::filter::{self, Drops};
 use crate::host::network::links;
 use crate::host::network::netlink::{Message, Netlink, Refusal};
 use crate::policy::HOST_NETWORK;
@@ -300,6 +301,11 @@ impl Switch {
     fn ask(&self, messages: Vec<Message>, action: &str) -> Result<()> {
         self.netlink.ask(messages).map_err(|refusal| refused(refusal, action))
     }
+
+    /// Gives a port its first filter, or another one.
+    fn filter(&self, port: u32, drops: &Drops) -> Result<()> {
+        self.netlink.ask(filter::install(port, drops)).map_err(filter_refused)
+    }
 }
 
 /// The error for a request about links that the kernel refused.
@@ -318,5 +324,39 @@ fn refused(refusal: Refusal, action: &str) -> Error {
             since it made the network",
         ),
         _ => error,
+    }
+}
+
+/// The error for a filter that the kernel refused.
+fn filter_refused(refusal: Refusal) -> Error {
+    const ACTION: &str = "filter what reaches a member";
+    match refusal {
+        // ENOENT: it has no such filter. EOPNOTSUPP: it has none at all.
+        Refusal::Message(errno @ (Errno::ENOENT | Errno::EOPNOTSUPP)) => {
+            Error::new(ErrorKind::Unsupported, ACTION).errno(errno as i32).hint(
+                "the kernel needs CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF: load the modules \
+                sch_ingress and cls_bpf",
+            )
+        }
+        other => refused(other, ACTION),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_lacks_is_named() {
+        for (errno, kind, named) in [
+            (Errno::ENOENT, ErrorKind::Unsupported, "sch_ingress and cls_bpf"),
+            (Errno::EOPNOTSUPP, ErrorKind::Unsupported, "sch_ingress and cls_bpf"),
+            (Errno::EPERM, ErrorKind::NamespacesDenied, "no rights"),
+            (Errno::ENODEV, ErrorKind::Setup, "no such device"),
+        ] {
+            let error = filter_refused(Refusal::Message(errno));
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(named), "{error}");
+        }
     }
 }

@@ -114,7 +114,9 @@ impl Network {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if no member has one of the names, or if
-    /// two groups have the same member. An error if the kernel refuses the filter.
+    /// two groups have the same member.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the kernel has no filters of
+    /// this kind.
     pub fn partition<G, N>(&self, groups: impl IntoIterator<Item = G>) -> Result<()>
     where
         G: IntoIterator<Item = N>,
@@ -199,7 +201,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// An error if the kernel refuses the filter.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the kernel has no filters of
+    /// this kind.
     pub fn heal(&self) -> Result<()> {
         self.change_faults(|faults| {
             *faults = Faults { links: std::mem::take(&mut faults.links), ..Faults::default() };

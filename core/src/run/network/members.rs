@@ -7,7 +7,7 @@ use super::{Member, Network, Switch, links, namespaces, refused};
 use crate::base::error::{Error, Result};
 use crate::base::kept::Kept;
 use crate::host::launch::Birthplace;
-use crate::host::network::filter::{self, Drops};
+use crate::host::network::filter::Drops;
 use crate::host::network::netlink::Netlink;
 use crate::host::network::tap::Tap;
 use std::collections::btree_map::Entry as Place;
@@ -99,8 +99,7 @@ impl Members {
         let mut result = relayed;
         for (number, drops) in changes {
             let Some(entry) = all.get_mut(&number) else { continue };
-            let action = "filter what reaches a member";
-            match switch.ask(filter::install(entry.port, &drops), action) {
+            match switch.filter(entry.port, &drops) {
                 Ok(()) => entry.drops = drops,
                 Err(error) => result = result.and(Err(error)),
             }
