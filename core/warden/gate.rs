@@ -36,12 +36,23 @@ impl Gate {
         self.closed = true;
     }
 
+    /// Answers the processes that wait. One at least does: without it, receiving would block.
+    ///
+    /// All of them, because a scan for limits can come before the next turn of the loop. Not
+    /// without end, because a process that goes on may ask again at once.
     fn answer(&self) {
-        // ENOENT: the process has ended, or a signal has interrupted its call.
-        if let Ok(call) = sys::receive_notification(&self.listener)
-            && !self.closed
-        {
-            let _ = sys::let_go_on(&self.listener, &call);
+        const AT_ONCE: u32 = 64;
+        for _ in 0..AT_ONCE {
+            // ENOENT: the process has ended, or a signal has interrupted its call.
+            if let Ok(call) = sys::receive_notification(&self.listener)
+                && !self.closed
+            {
+                let _ = sys::let_go_on(&self.listener, &call);
+            }
+            let mut next = [self.polled()];
+            if sys::wait(&mut next, Some(0)).is_err() || !next[0].has_input() {
+                return;
+            }
         }
     }
 }
