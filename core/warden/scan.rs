@@ -277,6 +277,41 @@ impl ProcessScan {
         None
     }
 
+    /// Whether the command with the first process `root` has more processes than `limit`, as far as
+    /// the lists of children show. `None` counts the processes of all commands.
+    ///
+    /// One list shows many processes, and nothing of each is read. So the count is done in time
+    /// where a fork bomb leaves little processor time to the warden.
+    pub fn has_more_than(&self, limit: u64, root: Option<u32>) -> bool {
+        /// Another command may leave orphans faster than they are asked for their session. Time
+        /// that the warden does not get does not count.
+        const LONGEST: u64 = 1_000_000_000;
+        const OWN: u32 = 0;
+        if self.alone {
+            return false;
+        }
+        let end = sys::cpu_time_of(OWN).saturating_add(LONGEST);
+        let mut found = Table::new();
+        let _ = self.each_in(c"thread-self/children", &mut |pid| {
+            let belongs = root.is_none_or(|root| {
+                pid == root || self.stat(pid).is_some_and(|stat| stat.session == root)
+            });
+            if belongs {
+                found.push(pid).is_ok() && found.len() as u64 <= limit
+            } else {
+                sys::cpu_time_of(OWN) < end
+            }
+        });
+        let mut next = 0;
+        while let Some(pid) = found.get(next).copied().filter(|_| found.len() as u64 <= limit) {
+            let _ = self.each_in(children_of(pid).as_c_str(), &mut |pid| {
+                found.push(pid).is_ok() && found.len() as u64 <= limit
+            });
+            next += 1;
+        }
+        found.len() as u64 > limit
+    }
+
     /// Calls `visit` with each process below, and whether it belongs to the command with the first
     /// process `root`. `None`: all do. Returns whether to go on.
     fn each_child(
@@ -288,6 +323,20 @@ impl ProcessScan {
     ) -> bool {
         // Deeper processes become children of the warden as their parents die, one level each time.
         const DEPTH_MAX: u32 = 16;
+        self.each_in(path, &mut |pid| {
+            // What is below a process of the command belongs to it, too, and need not be asked.
+            let root = root.filter(|&root| {
+                pid != root && self.stat(pid).is_none_or(|stat| stat.session != root)
+            });
+            (depth == DEPTH_MAX
+                || self.each_child(children_of(pid).as_c_str(), depth + 1, root, visit))
+                && visit(pid, root.is_none())
+        })
+    }
+
+    /// Calls `visit` with each process in a list of children, until it returns `false`. Returns
+    /// whether to go on.
+    fn each_in(&self, path: &CStr, visit: &mut dyn FnMut(u32) -> bool) -> bool {
         let Ok(file) = sys::open(self.proc.number(), path, open::READ, 0) else { return true };
         let mut buffer = [0u8; 512];
         let mut pid = 0u32;
@@ -296,20 +345,7 @@ impl ProcessScan {
                 if let Some(digit) = (byte as char).to_digit(10) {
                     pid = pid.wrapping_mul(10).wrapping_add(digit);
                 } else if pid > 1 {
-                    // What is below a process of the command belongs to it, too, and need not be
-                    // asked.
-                    let root = root.filter(|&root| {
-                        pid != root && self.stat(pid).is_none_or(|stat| stat.session != root)
-                    });
-                    if depth < DEPTH_MAX {
-                        let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
-                        let _ =
-                            path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
-                        if !self.each_child(path.as_c_str(), depth + 1, root, visit) {
-                            return false;
-                        }
-                    }
-                    if !visit(pid, root.is_none()) {
+                    if !visit(pid) {
                         return false;
                     }
                     pid = 0;
@@ -337,4 +373,11 @@ impl ProcessScan {
         let length = sys::read(&file, buffer).ok()?;
         Some(&buffer[..length])
     }
+}
+
+/// The list of the children of a process: proc_pid_task(5).
+fn children_of(pid: u32) -> ShortText {
+    let mut path = ShortText::numbered(b"", pid.into(), b"/task/");
+    let _ = path.push_number(pid.into(), 10).and_then(|()| path.push(b"/children"));
+    path
 }

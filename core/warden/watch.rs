@@ -132,6 +132,10 @@ impl Watch {
             return None;
         }
         let Limits { cpu_ns, memory, processes, .. } = self.limits;
+        if processes > 0 && scan.is_some_and(|scan| scan.has_more_than(processes, self.root)) {
+            self.processes_peak = self.processes_peak.max(processes.saturating_add(1));
+            return Some(end::PROCESSES);
+        }
         let sampled = memory > 0 || processes > 0 || cpu_ns > 0 && self.meter.is_none();
         let seen = match scan {
             Some(scan) if sampled => self.sample(scan),

@@ -36,10 +36,13 @@ fn a_command_has_its_descendants_and_no_other_process() {
         (found.iter().copied().find(|pid| *pid != child.id()), std::process::id());
     let verdicts = grandchild
         .map(|pid| (belongs(pid, child.id()), belongs(child.id(), pid), belongs(own, child.id())));
+    let counted = [Some(child.id()), None]
+        .map(|root| (scan.has_more_than(1, root), scan.has_more_than(2, root)));
     for pid in &found {
         let _ = crate::sys::kill(*pid as i32, crate::sys::SIGKILL);
     }
     let _ = child.wait();
     assert_eq!(name, NAME, "the control: the process has the misleading name");
     assert_eq!((found.len(), verdicts), (2, Some((true, false, false))), "{found:?}");
+    assert_eq!(counted, [(true, false); 2]);
 }
