@@ -57,7 +57,8 @@ if [ ${#tests[@]} = 0 ]; then
         for file in "$top"/tests/cases/*.toml; do
             tests+=("table=$(basename "$file" .toml):")
         done
-        tests+=(isolation/seccomp lives confined callers/lifetime endurance/leaks adversary)
+        tests+=(isolation/seccomp lives networks confined)
+        tests+=(callers/lifetime endurance/leaks adversary)
     fi
 fi
 
