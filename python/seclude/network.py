@@ -173,9 +173,7 @@ class Network:
         does.
         """
         probabilities = (loss, duplicate, reorder)
-        self._core.set_link(
-            sender, receiver, (delay, jitter), probabilities, rate, seed, backend
-        )
+        self._core.set_link(sender, receiver, (delay, jitter), probabilities, rate, seed, backend)
 
     def heal(self) -> None:
         """End the partition, all isolation and all blocks. Links stay as they are."""

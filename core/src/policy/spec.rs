@@ -287,6 +287,7 @@ mod tests {
         for Setting { name, kind, .. } in SETTINGS {
             let value = match *kind {
                 "text" | "path" => json!("/a"),
+                "texts" => json!(["/a"]),
                 "id" | "size" | "count" => json!(7),
                 "time" | "fraction" => json!(0.5),
                 "flag" => json!(true),

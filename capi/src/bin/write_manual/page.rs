@@ -3,7 +3,7 @@
 use crate::header::{Group, Header, Item};
 
 /// The pages of the groups whose titles name no type. The others are called like their type.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("", "libseclude"),
     ("Version", "seclude_version"),
     ("Types", "seclude_types"),
@@ -15,6 +15,7 @@ const NAMES: [(&str, &str); 11] = [
     ("System calls that the caller decides", "seclude_listener"),
     ("Joining namespaces", "seclude_join"),
     ("Private networks", "seclude_network"),
+    ("Published ports and the way out", "seclude_egress"),
 ];
 
 /// The pages by their names, and the links of the functions to them.
