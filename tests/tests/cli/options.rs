@@ -101,6 +101,8 @@ const ROWS: &[Row] = &[
         Text("denied tcp 8.8.8.8:80: no rule allows it")),
     row("egress-deny", &["--egress", "*", "--egress-deny", "8.0.0.0/8:80"], REACH,
         Text("denied tcp 8.8.8.8:80: the rule \"8.0.0.0/8:80\" denies it")),
+    // There is no function that decides.
+    row("egress-ask", &["--egress-ask"], TRUE, Text("nothing answers")),
     row("egress-names", &["--egress", "one.test", "--egress-names", "one.test=127.0.0.1:1"],
         &["getent", "hosts", "one.test"], Text("198.18.0.16")),
     row("hostname", &["--hostname", "named"], &["uname", "-n"], Text("named")),
