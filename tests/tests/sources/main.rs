@@ -123,6 +123,7 @@ fn unsafe_stays_in_its_rooms() {
         "core/src/host/launch/raw.rs",
         "core/src/host/launch/visit.rs",
         "core/src/host/launch/write.rs",
+        "core/src/host/network/tap.rs",
         "core/src/base/sys.rs",
         "core/warden/sys.rs",
         "core/warden/sys/",

@@ -2,6 +2,7 @@
 //! sends, and sends to that member.
 #![allow(unsafe_code)]
 
+use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -26,17 +27,7 @@ impl Tap {
         tap.set(libc::PACKET_QDISC_BYPASS, 1)?;
         tap.set(IGNORE_OUTGOING, 1)?;
         // As much as the host allows: a burst waits here.
-        let size = 4 << 20;
-        // SAFETY: the option takes an int.
-        unsafe {
-            libc::setsockopt(
-                tap.0.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVBUF,
-                (&raw const size).cast(),
-                size_of::<i32>() as u32,
-            )
-        };
+        let _ = setsockopt(&tap.0, sockopt::RcvBuf, &(4 << 20));
         // SAFETY: all bytes of the structure may be zero.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -69,15 +60,13 @@ impl Tap {
 
     /// Receives a frame, with its header in front of it. `None`: there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
-        let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT;
-        let length = nix::sys::socket::recv(self.0.as_raw_fd(), buffer, flags).ok()?;
+        let length = recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT).ok()?;
         (length >= HEADER + 14).then_some(length)
     }
 
     /// Sends a frame, with its header in front of it. It is lost if the member takes none now.
     pub fn send(&self, frame: &[u8]) {
-        let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT;
-        let _ = nix::sys::socket::send(self.0.as_raw_fd(), frame, flags);
+        let _ = send(self.0.as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT);
     }
 }
 
