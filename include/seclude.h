@@ -3605,8 +3605,8 @@ SECLUDE_WARN_UNUSED
 int seclude_cell_ports(const seclude_cell *cell, seclude_text **ports, seclude_error **err);
 
 /**
- * Returns the port of the host that leads to the port `inside` of the cell: "80", or "53/udp". 0 if
- * none does, and for a closed cell.
+ * Returns the port of the host that leads to the port `inside` of the cell: "80", or "53/udp". 0
+ * if none does, and for a closed cell.
  */
 SECLUDE_WARN_UNUSED
 uint16_t seclude_cell_port(const seclude_cell *cell, const char *inside);
@@ -3615,9 +3615,9 @@ uint16_t seclude_cell_port(const seclude_cell *cell, const char *inside);
  * Writes to `*report` what the command has reached outside. In a cell: what all its commands have.
  *
  * `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free
- * it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
- * with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is the
- * size of `*report` in bytes.
+ * it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or
+ * ends with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is
+ * the size of `*report` in bytes.
  */
 SECLUDE_WARN_UNUSED
 int seclude_child_egress(const seclude_child *child, seclude_egress *report, size_t size,

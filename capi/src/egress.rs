@@ -68,7 +68,8 @@ struct Callback {
 }
 
 /// Decides about an attempt: not 0 allows it. `protocol` is "tcp" or "udp". `name` is the name of
-/// the host, or NULL. `address` is the destination's address, or NULL if only the name is asked for.
+/// the host, or NULL. `address` is the destination's address, or NULL if only the name is asked
+/// for.
 type Decide = extern "C" fn(
     protocol: *const c_char,
     name: *const c_char,
@@ -170,8 +171,8 @@ pub unsafe extern "C" fn seclude_cell_ports(
     create("ports", ports, err, || Ok(listed(&self::cell(cell)?.ports()?)))
 }
 
-/// Returns the port of the host that leads to the port `inside` of the cell: "80", or "53/udp". 0 if
-/// none does, and for a closed cell.
+/// Returns the port of the host that leads to the port `inside` of the cell: "80", or "53/udp". 0
+/// if none does, and for a closed cell.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_cell_port(
@@ -187,9 +188,9 @@ pub unsafe extern "C" fn seclude_cell_port(
 /// Writes to `*report` what the command has reached outside. In a cell: what all its commands have.
 ///
 /// `*attempts` receives the last attempts, at most 1000, with a NUL after each, and is owned: free
-/// it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or ends
-/// with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is the
-/// size of `*report` in bytes.
+/// it with `seclude_text_free`. Each is like `tcp example.org:443 (93.184.216.34): allowed`, or
+/// ends with the reason why it was denied. It is NULL on failure. `attempts` may be NULL. `size` is
+/// the size of `*report` in bytes.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn seclude_child_egress(

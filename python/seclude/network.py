@@ -163,8 +163,8 @@ class Network:
           most 10,000 of 16 MiB together; what is more is lost.
         - `seed`: the seed of the random numbers. With the same frames, the same ones are then lost,
           duplicated and reordered. By default it is another one each time.
-        - `backend`: who does it. The kernel's filters can only lose frames, and not by a seed.
-          Everything else is done by a thread of this process, the relay.
+        - `backend`: the part that does it. The kernel's filters can only lose frames, and not by a
+          seed. Everything else is done by a thread of this process, the relay.
 
         A frame holds up to 64 KiB of a TCP stream. Frames of ARP and neighbour discovery are
         delayed, and never lost, duplicated or reordered.

@@ -33,9 +33,9 @@ macro_rules! for_each_key {
             /// which is shared by default.
             own unshare at unshare,
             /// The name of the private network that the sandbox is a member of (docs/networks.md).
-            /// A policy as text only names it, and the program gives it. `host` is the network of the
-            /// host: the same as to share `net`. Default: none. The sandbox then has a network with
-            /// nothing but a loopback device.
+            /// A policy as text only names it, and the program gives it. `host` is the network of
+            /// the host: the same as to share `net`. Default: none. The sandbox then has a network
+            /// with nothing but a loopback device.
             own network at network,
             /// The address in the network, IPv4 or IPv6. The address in the other subnet has the
             /// same number. By default the network chooses one that no member has.
@@ -45,8 +45,8 @@ macro_rules! for_each_key {
             /// sandbox. By default the address is 127.0.0.1, and the kernel chooses the port.
             texts ports at ports,
             /// The destinations that the sandbox may reach outside, each in the form
-            /// `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name, an
-            /// address, a network such as `10.0.0.0/8`, or `*`. Default: none.
+            /// `HOST[:PORT[-PORT]][/PROTOCOL]` (docs/egress.md). HOST is a name, `*.` and a name,
+            /// an address, a network such as `10.0.0.0/8`, or `*`. Default: none.
             texts egress at egress,
             /// Destinations that are denied, although `egress` allows them. They have the same
             /// form.
@@ -55,9 +55,9 @@ macro_rules! for_each_key {
             /// `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the
             /// host's.
             texts egress_names at egress_names,
-            /// Asks the program that runs the sandbox about destinations that no rule allows and none
-            /// denies. A policy as text only says so, and the program gives a function that decides
-            /// (docs/egress.md).
+            /// Asks the program that runs the sandbox about destinations that no rule allows and
+            /// none denies. A policy as text only says so, and the program gives a function that
+            /// decides (docs/egress.md).
             flag egress_ask at egress_ask,
             /// The host name, 1 to 64 bytes. Default: `sandbox`. The members of a network find each
             /// other by it, if it is set.

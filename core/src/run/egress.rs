@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   sandbox                     caller                         Internet
-//!     |  connect 198.18.0.4:443   |                               |
+//!     |  connect 198.18.0.16:443  |                               |
 //!     +--> loopback, nf_tables -->| socket in the sandbox's       |
 //!     |                           | network: rules, name, address |
 //!     |                           +---- connect 93.184.216.34 --->|
@@ -35,7 +35,8 @@ use crate::host::network::links;
 use crate::host::network::netlink::{Netlink, Refusal};
 use crate::policy::Policy;
 use crate::policy::egress::Egress;
-use crate::run::network::{namespaces, subnets};
+use crate::run::network::{self, namespaces, subnets};
+use nix::errno::Errno;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,18 +68,18 @@ impl WayOut {
             return Ok(None);
         }
         let rules = Egress::of(policy)?;
-        let Birthplace { users, network } = place;
+        let Birthplace { users, network: namespace } = place;
         let mut own = sockets::own_addresses(subnets::has_ipv6());
-        let routing = namespaces::routing_socket(users, network)?;
+        let routing = namespaces::routing_socket(users, namespace)?;
         let routes = own.iter().map(|address| divert::all_local(*address));
         for messages in [links::loopback(&own)].into_iter().chain(routes) {
             routing.ask(messages).map_err(|refusal| refused(refusal, "route everything"))?;
         }
-        let vendor = Vendor::new(users, network)?;
+        let vendor = Vendor::new(users, namespace)?;
         let listening = sockets::Listening::open(&vendor, &own)?;
         let ports = listening.ports()?;
         own.extend(addresses);
-        let netfilter = namespaces::netfilter_socket(users, network)?;
+        let netfilter = namespaces::netfilter_socket(users, namespace)?;
         divert::install(&netfilter, ports, &own).map_err(|refusal| refused(refusal, ACTION))?;
         let forwarder = Forwarder::get()?;
         let ledger = Arc::new(Ledger::default());
@@ -104,22 +105,13 @@ const ACTION: &str = "divert what the sandbox sends elsewhere";
 
 /// The error for a refused request about routes or rules.
 fn refused(refusal: Refusal, action: &str) -> Error {
-    use nix::errno::Errno;
-    let errno = match refusal {
-        Refusal::Closed(error) => return error,
-        Refusal::Message(errno) => errno,
-    };
-    let error = Error::new(ErrorKind::Setup, action).errno(errno as i32);
-    match errno {
-        Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::EINVAL => {
-            error.of_kind(ErrorKind::Unsupported).hint(
-                "the kernel needs CONFIG_NF_TABLES_INET and CONFIG_NFT_TPROXY: load the modules \
-                nf_tables and nft_tproxy",
-            )
-        }
-        Errno::EPERM | Errno::EACCES => error
-            .of_kind(ErrorKind::NamespacesDenied)
-            .hint("the host grants no rights in new user namespaces"),
-        _ => error,
+    match refusal {
+        Refusal::Message(
+            errno @ (Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::EINVAL),
+        ) => Error::new(ErrorKind::Unsupported, action).errno(errno as i32).hint(
+            "the kernel needs CONFIG_NF_TABLES_INET and CONFIG_NFT_TPROXY: load the modules \
+            nf_tables and nft_tproxy",
+        ),
+        other => network::refused(other, action),
     }
 }

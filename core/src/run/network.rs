@@ -309,7 +309,7 @@ impl Switch {
 }
 
 /// The error for a request about links that the kernel refused.
-fn refused(refusal: Refusal, action: &str) -> Error {
+pub fn refused(refusal: Refusal, action: &str) -> Error {
     let errno = match refusal {
         Refusal::Closed(error) => return error,
         Refusal::Message(errno) => errno,

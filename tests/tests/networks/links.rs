@@ -8,6 +8,11 @@ use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// Waits until the kernel's list of sockets has one on port 9 of UDP.
+const AWAIT: &str = "
+while not any(':0009' in line for line in open('/proc/net/udp')): time.sleep(0.01)
+";
+
 fn pair() -> (Network, Server, Server) {
     let network = Network::builder().subnet("10.9.0.0/24").subnet("fd00:9::/64").build();
     let network = network.expect("it is made");
@@ -35,10 +40,7 @@ s.sendto(b'end', ('127.0.0.1', 9))
 ";
     let got = std::thread::scope(|scope| {
         let receiver = scope.spawn(|| python(&to.cell, receive));
-        // The kernel's list of sockets: port 9 is open.
-        let waits =
-            "while not any(':0009' in line for line in open('/proc/net/udp')): time.sleep(0.01)";
-        python(&to.cell, waits);
+        python(&to.cell, AWAIT);
         python(&from.cell, send);
         python(&to.cell, end);
         text(&receiver.join().expect("it ends").stdout)
@@ -155,8 +157,7 @@ for _ in range(100): s.sendto(bytes(1000), ('b', 9))
 ";
         let took = std::thread::scope(|scope| {
             let receiver = scope.spawn(|| python(&b.cell, receive));
-            let waits = "while not any(':0009' in line for line in open('/proc/net/udp')): time.sleep(0.01)";
-            python(&b.cell, waits);
+            python(&b.cell, AWAIT);
             python(&a.cell, send);
             text(&receiver.join().expect("it ends").stdout).trim().parse::<f64>()
         });

@@ -25,7 +25,7 @@ impl Places {
     pub fn new() -> Places {
         let descriptors =
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
-        let descriptors = descriptors.map_or(1024, |(soft, _)| soft);
+        let descriptors = descriptors.map_or(0, |(soft, _)| soft);
         let all = usize::try_from(descriptors / 4).unwrap_or(usize::MAX).clamp(4, 1 << 16);
         Places { all: Arc::new(Semaphore::new(all)), each: (all / 4).max(1) }
     }

@@ -1,9 +1,9 @@
 //! Diverts what the programs of a network namespace send elsewhere to a socket of the caller's in
 //! that namespace.
 //!
-//! A route makes all addresses local, so whatever is sent comes back over the loopback device. There
-//! a rule of nf_tables (the kernel's packet filter) hands it to a socket that is transparent: ip(7),
-//! IP_TRANSPARENT. That socket's own address is then the one that the program has chosen.
+//! A route makes all addresses local, so whatever is sent comes back over the loopback device.
+//! There a rule of nf_tables (the kernel's packet filter) hands it to a socket that is transparent:
+//! ip(7), IP_TRANSPARENT. That socket's own address is then the one that the program has chosen.
 
 use super::netlink::{Message, Netlink, Refusal};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};

@@ -23,7 +23,7 @@ impl Tap {
         const IGNORE_OUTGOING: i32 = 23;
         let tap = Tap(socket);
         tap.set(libc::PACKET_VNET_HDR, 1)?;
-        // What it sends goes to the member at once, past the filter that drops the originals.
+        // Its frames go to the member at once, past the filter that drops the originals.
         tap.set(libc::PACKET_QDISC_BYPASS, 1)?;
         tap.set(IGNORE_OUTGOING, 1)?;
         // As much as the host allows: a burst waits here.

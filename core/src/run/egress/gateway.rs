@@ -331,7 +331,27 @@ async fn connect(way: &[SocketAddr]) -> Option<TcpStream> {
     None
 }
 
-/// Whether an address is one of the host's own.
+/// Whether an address may be one of the host's own.
 fn is_hosts(address: IpAddr) -> bool {
-    std::net::UdpSocket::bind((address, 0)).is_ok()
+    may_be_hosts(std::net::UdpSocket::bind((address, 0)).map(drop))
+}
+
+/// The kernel binds a socket to the host's addresses alone. An error that tells nothing about the
+/// address, such as a lack of descriptors, does not make it another host's.
+fn may_be_hosts(bound: io::Result<()>) -> bool {
+    let others = [libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT];
+    bound.err().and_then(|error| error.raw_os_error()).is_none_or(|errno| !others.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_hosts_unless_the_kernel_says_that_it_is_not() {
+        let failed = |errno| may_be_hosts(Err(io::Error::from_raw_os_error(errno)));
+        assert!(may_be_hosts(Ok(())) && failed(libc::EMFILE) && failed(libc::ENOBUFS));
+        assert!(!failed(libc::EADDRNOTAVAIL) && !failed(libc::EAFNOSUPPORT));
+        assert!(is_hosts([127, 0, 0, 1].into()) && !is_hosts([192, 0, 2, 1].into()));
+    }
 }

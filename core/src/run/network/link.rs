@@ -5,7 +5,7 @@ use crate::base::error::{Error, Result};
 use std::time::Duration;
 
 named! {
-    /// Who carries out the faults of a [`Link`].
+    /// The part that carries out the faults of a [`Link`].
     Backend {
         /// The kernel where it can, else the relay.
         Auto = "auto",
@@ -105,7 +105,7 @@ impl Link {
         self
     }
 
-    /// Chooses who carries out the faults.
+    /// Chooses the part that carries out the faults.
     pub fn backend(mut self, backend: Backend) -> Link {
         self.backend = backend;
         self
