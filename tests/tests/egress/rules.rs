@@ -13,7 +13,8 @@ import socket
 def ask(kind, host, port, text):
     try:
         with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, kind) as connection:
-            connection.settimeout(3)
+            # A denied datagram has no answer. A connection always ends by itself.
+            connection.settimeout(3 if kind == socket.SOCK_DGRAM else 60)
             connection.connect((host, port))
             connection.send(text)
             return connection.recv(70000).decode()
@@ -106,7 +107,10 @@ fn the_caller_decides_about_what_no_rule_is_about() {
             .egress_names([format!("allowed.test=127.0.0.1:{port}")])
             .decide_egress(move |attempt| {
                 told.lock().expect("no panic before").push(attempt.to_string());
-                assert_ne!(attempt.port, 666, "a panic denies");
+                if attempt.port == 666 {
+                    // A panic denies. This one says nothing: a backtrace can take seconds.
+                    std::panic::resume_unwind(Box::new(()));
+                }
                 attempt.name.as_deref() == Some("allowed.test")
             });
         let program = format!(
