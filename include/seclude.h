@@ -662,6 +662,17 @@ void seclude_sandbox_egress_deny(seclude_sandbox *sandbox, const char *const *eg
 void seclude_sandbox_egress_names(seclude_sandbox *sandbox, const char *const *egress_names);
 
 /**
+ * Credentials that the caller adds to what the sandbox sends to a host, each in the form
+ * `ORIGIN=FILE` (docs/egress.md). ORIGIN is `https://NAME[:PORT]`, or `http://` without
+ * encryption, and `egress` must allow it. The program speaks plain HTTP to port 80 of NAME, and
+ * the caller speaks to ORIGIN. FILE is an absolute path of the caller's, with lines of the form
+ * `HEADER: VALUE`. The caller reads it when the sandbox starts, and adds the headers to each
+ * request. The list ends with NULL.
+ */
+void seclude_sandbox_egress_credentials(seclude_sandbox *sandbox,
+                                        const char *const *egress_credentials);
+
+/**
  * Asks the program that runs the sandbox about destinations that no rule allows and none denies. A
  * policy as text only says so, and the program gives a function that decides (docs/egress.md).
  */

@@ -248,6 +248,22 @@ pub unsafe extern "C" fn seclude_sandbox_egress_names(
     build(sandbox, |sandbox| Ok(sandbox.egress_names(texts("egress_names", egress_names)?)));
 }
 
+/// Credentials that the caller adds to what the sandbox sends to a host, each in the form
+/// `ORIGIN=FILE` (docs/egress.md). ORIGIN is `https://NAME[:PORT]`, or `http://` without
+/// encryption, and `egress` must allow it. The program speaks plain HTTP to port 80 of NAME, and
+/// the caller speaks to ORIGIN. FILE is an absolute path of the caller's, with lines of the form
+/// `HEADER: VALUE`. The caller reads it when the sandbox starts, and adds the headers to each
+/// request. The list ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_egress_credentials(
+    sandbox: *mut seclude_sandbox,
+    egress_credentials: *const *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.egress_credentials(texts("egress_credentials", egress_credentials)?))
+    });
+}
+
 /// Asks the program that runs the sandbox about destinations that no rule allows and none denies. A
 /// policy as text only says so, and the program gives a function that decides (docs/egress.md).
 #[unsafe(no_mangle)]

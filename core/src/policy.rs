@@ -85,6 +85,8 @@ pub struct Policy {
     pub egress_ask: bool,
     /// The addresses to which names lead there.
     pub egress_names: Vec<String>,
+    /// The files with the credentials that the caller adds there.
+    pub egress_credentials: Vec<String>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     pub clock_offsets: BTreeMap<Clock, i64>,
@@ -149,6 +151,7 @@ impl Default for Policy {
             egress_deny: Vec::new(),
             egress_ask: false,
             egress_names: Vec::new(),
+            egress_credentials: Vec::new(),
             hostname: None,
             domainname: None,
             clock_offsets: BTreeMap::new(),

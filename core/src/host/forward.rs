@@ -5,7 +5,7 @@
 //! first way out, and ends with the last. It runs an executor (the crate tokio), never the caller's
 //! code, and has all signals blocked.
 
-mod count;
+pub mod count;
 pub mod datagrams;
 mod places;
 pub mod streams;

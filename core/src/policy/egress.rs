@@ -4,9 +4,11 @@
 //! allows. An address of the host or of a private network is allowed only by a rule that names it or
 //! its network, not by `*` and not by the name of a host. So a name cannot be made to lead there.
 
+mod credential;
 mod public;
 mod rule;
 
+pub use credential::{Credential, Origin};
 use public::is_public;
 pub use rule::domain;
 
@@ -23,6 +25,7 @@ pub struct Egress {
     allow: Vec<Rule>,
     deny: Vec<Rule>,
     names: BTreeMap<String, Substitute>,
+    credentials: Vec<Credential>,
 }
 
 /// The address to which the caller makes a name lead.
@@ -50,8 +53,14 @@ impl Denial {
 impl Egress {
     /// The rules of a policy.
     pub fn of(policy: &Policy) -> Result<Egress> {
-        let Policy { egress, egress_deny, egress_names, .. } = policy;
-        Egress::read_all(egress, egress_deny, egress_names, policy.egress_ask)
+        let Policy { egress, egress_deny, egress_names, egress_ask, .. } = policy;
+        let mut rules = Egress::read_all(egress, egress_deny, egress_names, *egress_ask)?;
+        for text in &policy.egress_credentials {
+            let credential = Credential::read(text)?;
+            rules.check_credential(&credential, *egress_ask)?;
+            rules.credentials.push(credential);
+        }
+        Ok(rules)
     }
 
     /// Reads rules that allow, rules that deny, and `NAME=ADDRESS[:PORT]`.
@@ -69,8 +78,8 @@ impl Egress {
         let rules = |texts: &[String]| -> Result<Vec<Rule>> {
             texts.iter().map(|text| Rule::read(text)).collect()
         };
-        let mut egress =
-            Egress { allow: rules(allow)?, deny: rules(deny)?, names: BTreeMap::new() };
+        let (allow, deny) = (rules(allow)?, rules(deny)?);
+        let mut egress = Egress { allow, deny, ..Egress::default() };
         for text in names {
             let (name, substitute) = substitute(text)?;
             if egress.names.insert(name, substitute).is_some() {
@@ -101,6 +110,23 @@ impl Egress {
             }
         }
         Ok(())
+    }
+
+    fn check_credential(&self, credential: &Credential, asks: bool) -> Result<()> {
+        let Credential { origin, .. } = credential;
+        let wrong = |why| Err(Error::invalid(format!("egress_credentials {origin}"), why));
+        if self.credentials.iter().any(|other| other.origin.name == origin.name) {
+            return wrong("another entry has the name");
+        }
+        match self.permits_name(Protocol::Tcp, &origin.name, origin.port) {
+            Err(denial) if !(denial.is_open && asks) => wrong(&denial.why),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the caller adds credentials, and what has them.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
     }
 
     /// Whether some connection to a host of this name may be allowed.

@@ -55,6 +55,13 @@ macro_rules! for_each_key {
             /// `NAME=ADDRESS[:PORT]`. `egress` must allow the name. The address may be one of the
             /// host's.
             texts egress_names at egress_names,
+            /// Credentials that the caller adds to what the sandbox sends to a host, each in the
+            /// form `ORIGIN=FILE` (docs/egress.md). ORIGIN is `https://NAME[:PORT]`, or `http://`
+            /// without encryption, and `egress` must allow it. The program speaks plain HTTP to
+            /// port 80 of NAME, and the caller speaks to ORIGIN. FILE is an absolute path of the
+            /// caller's, with lines of the form `HEADER: VALUE`. The caller reads it when the
+            /// sandbox starts, and adds the headers to each request.
+            texts egress_credentials at egress_credentials,
             /// Asks the program that runs the sandbox about destinations that no rule allows and
             /// none denies. A policy as text only says so, and the program gives a function that
             /// decides (docs/egress.md).

@@ -17,6 +17,7 @@
 //!
 //! [`divert`]: crate::host::network::divert
 
+mod credentials;
 mod decider;
 pub mod dns;
 mod gateway;
@@ -36,6 +37,7 @@ use crate::host::network::netlink::{Netlink, Refusal};
 use crate::policy::Policy;
 use crate::policy::egress::Egress;
 use crate::run::network::{self, namespaces, subnets};
+use credentials::Credentials;
 use nix::errno::Errno;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +70,7 @@ impl WayOut {
             return Ok(None);
         }
         let rules = Egress::of(policy)?;
+        let credentials = Credentials::load(rules.credentials())?;
         let Birthplace { users, network: namespace } = place;
         let mut own = sockets::own_addresses(subnets::has_ipv6());
         let routing = namespaces::routing_socket(users, namespace)?;
@@ -83,7 +86,8 @@ impl WayOut {
         divert::install(&netfilter, ports, &own).map_err(|refusal| refused(refusal, ACTION))?;
         let forwarder = Forwarder::get()?;
         let ledger = Arc::new(Ledger::default());
-        let service = gateway::serve(&forwarder, rules, decider, vendor, listening, ledger.clone());
+        let terms = gateway::Terms { rules, decider, credentials };
+        let service = gateway::serve(&forwarder, terms, vendor, listening, ledger.clone());
         Ok(Some(WayOut { _service: service, ledger, netfilter, ports, own: Mutex::new(own) }))
     }
 

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod canaries;
+mod credentials;
 mod rules;
 
 use seclude::{Cell, Child, Network, Sandbox, Stdio};

@@ -1,6 +1,7 @@
 //! The gateway of one sandbox: decides about each connection and datagram by the rules, and carries
 //! what is allowed. It runs on the thread of [`Forwarder`].
 
+use super::credentials::{self, Credentials, Target};
 use super::decider::Decider;
 use super::dns::{self, Answer};
 use super::ledger::Ledger;
@@ -26,8 +27,7 @@ use tokio::time::{sleep, timeout};
 /// Starts the gateway.
 pub fn serve(
     forwarder: &Arc<Forwarder>,
-    rules: Egress,
-    decider: Option<Decider>,
+    terms: Terms,
     vendor: Vendor,
     listening: Listening,
     ledger: Arc<Ledger>,
@@ -36,14 +36,20 @@ pub fn serve(
     let own = places.of_one();
     forwarder.serve(|token| {
         let names = Mutex::default();
-        let gateway = Gateway { rules, decider, vendor, ledger, names, places, own, _token: token };
+        let gateway = Gateway { terms, vendor, ledger, names, places, own, _token: token };
         Arc::new(gateway).run(listening)
     })
 }
 
+/// What the policy and the caller say about the way out.
+pub struct Terms {
+    pub rules: Egress,
+    pub decider: Option<Decider>,
+    pub credentials: Credentials,
+}
+
 struct Gateway {
-    rules: Egress,
-    decider: Option<Decider>,
+    terms: Terms,
     vendor: Vendor,
     ledger: Arc<Ledger>,
     names: Mutex<Names>,
@@ -95,13 +101,25 @@ impl Gateway {
             let _ = self.questions(stream).await;
             return;
         }
-        let Some(way) = self.decide(Protocol::Tcp, to).await else {
+        let target = self.target(to);
+        let port = target.as_ref().map_or(to.port(), |target| target.origin.port);
+        let Some(way) = self.decide(Protocol::Tcp, SocketAddr::new(to.ip(), port)).await else {
             return streams::reset(stream);
         };
-        match connect(&way).await {
+        if let Some(target) = target {
+            return credentials::carry(stream, target, way, self.ledger.bytes.clone()).await;
+        }
+        match sockets::reach(&way).await {
             Some(outside) => streams::carry(stream, outside, &self.ledger.bytes).await,
             None => streams::reset(stream),
         }
+    }
+
+    /// The server that gets a credential over a connection to this address, if there is one.
+    fn target(&self, to: SocketAddr) -> Option<Arc<Target>> {
+        let names = self.names();
+        let name = names.name(to.ip()).filter(|_| to.port() == credentials::PORT)?;
+        self.terms.credentials.of(name)
     }
 
     /// Answers questions for names over a connection: each comes after its length.
@@ -207,7 +225,7 @@ impl Gateway {
             Some(name) => self.way_to_name(protocol, name, port).await,
             None => {
                 let permitted =
-                    self.rules.permits_address(protocol, address, port, is_hosts(address));
+                    self.terms.rules.permits_address(protocol, address, port, is_hosts(address));
                 let attempt = || Attempt::new(protocol, None, Some(address), port);
                 self.or_ask(permitted, attempt).await.map(|()| vec![SocketAddr::new(address, port)])
             }
@@ -223,23 +241,23 @@ impl Gateway {
     }
 
     async fn way_to_name(&self, protocol: Protocol, name: &str, port: u16) -> Result<Way, Denial> {
-        let permitted = self.rules.permits_name(protocol, name, port);
+        let permitted = self.terms.rules.permits_name(protocol, name, port);
         let attempt = |address| Attempt::new(protocol, Some(name.to_owned()), address, port);
-        if let Some(substitute) = self.rules.substitute(name) {
+        if let Some(substitute) = self.terms.rules.substitute(name) {
             self.or_ask(permitted, || attempt(Some(substitute.address))).await?;
             let port = substitute.port.unwrap_or(port);
             return Ok(vec![SocketAddr::new(substitute.address, port)]);
         }
         match permitted {
             // The caller may allow it. The name is looked up first, to tell its address.
-            Err(Denial { is_open: true, .. }) if self.decider.is_some() => {}
+            Err(Denial { is_open: true, .. }) if self.terms.decider.is_some() => {}
             Ok(()) => {}
             Err(denial) => return Err(denial),
         }
         let mut denial = Denial::new("the name has no address");
         let mut way = Vec::new();
         for address in self.look_up(name).await {
-            let rules = &self.rules;
+            let rules = &self.terms.rules;
             match rules.permits_address_of_name(protocol, address, port, is_hosts(address)) {
                 Ok(()) => way.push(SocketAddr::new(address, port)),
                 Err(why) => denial = why,
@@ -257,7 +275,7 @@ impl Gateway {
         permitted: Result<(), Denial>,
         attempt: impl FnOnce() -> Attempt,
     ) -> Result<(), Denial> {
-        match (permitted, &self.decider) {
+        match (permitted, &self.terms.decider) {
             (Err(denial), Some(decider)) if denial.is_open => {
                 let attempt = Attempt { denial: Some(denial.why), ..attempt() };
                 match decider.allows(attempt).await {
@@ -299,8 +317,8 @@ impl Gateway {
     }
 
     async fn answer_for(&self, name: &str, wants_address: bool) -> Answer {
-        if !self.rules.may_be_asked(name) {
-            let is_open = !self.rules.denies(name);
+        if !self.terms.rules.may_be_asked(name) {
+            let is_open = !self.terms.rules.denies(name);
             let attempt = || Attempt::new(Protocol::Udp, Some(name.to_owned()), None, DOMAIN);
             let denied = Err(Denial { is_open, ..Denial::new("no rule allows the name") });
             if let Err(denial) = self.or_ask(denied, attempt).await {
@@ -309,7 +327,7 @@ impl Gateway {
             }
         }
         let Some(address) = self.names().stand_in(name) else { return Answer::Failure };
-        if self.rules.substitute(name).is_none() && self.look_up(name).await.is_empty() {
+        if self.terms.rules.substitute(name).is_none() && self.look_up(name).await.is_empty() {
             return Answer::NoSuchName;
         }
         if wants_address { Answer::Address(address) } else { Answer::Nothing }
@@ -318,17 +336,6 @@ impl Gateway {
     fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Connects to the first address that answers.
-async fn connect(way: &[SocketAddr]) -> Option<TcpStream> {
-    const PATIENCE: Duration = Duration::from_secs(30);
-    for address in way {
-        if let Ok(Ok(stream)) = timeout(PATIENCE, TcpStream::connect(address)).await {
-            return Some(stream);
-        }
-    }
-    None
 }
 
 /// Whether an address may be one of the host's own.

@@ -7,6 +7,9 @@ use crate::policy::profile::NAME_SERVER;
 use nix::sys::socket::{Backlog, SockaddrStorage, bind, connect, listen, setsockopt, sockopt};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// The addresses of the loopback device besides its usual ones, from which programs reach out.
 pub fn own_addresses(has_ipv6: bool) -> Vec<IpAddr> {
@@ -91,4 +94,15 @@ fn transparent(vendor: &Vendor, kind: i32, address: SocketAddr) -> Result<OwnedF
 
 fn failed(error: std::io::Error) -> Error {
     Error::io("listen in the sandbox's network for what leaves it", error)
+}
+
+/// Connects to the first address that answers.
+pub async fn reach(way: &[SocketAddr]) -> Option<TcpStream> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    for address in way {
+        if let Ok(Ok(stream)) = timeout(PATIENCE, TcpStream::connect(address)).await {
+            return Some(stream);
+        }
+    }
+    None
 }

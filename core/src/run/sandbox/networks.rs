@@ -95,7 +95,7 @@ impl Sandbox {
             (policy.network, policy.address) = (None, None);
             (policy.ports, policy.egress) = (Vec::new(), Vec::new());
             (policy.egress_deny, policy.egress_names) = (Vec::new(), Vec::new());
-            policy.egress_ask = false;
+            (policy.egress_credentials, policy.egress_ask) = (Vec::new(), false);
         });
         sandbox.network = None;
         sandbox
