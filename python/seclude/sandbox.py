@@ -64,6 +64,9 @@ class Sandbox(CommandRunner):
     - `egress_ask`: ask the function of `decide_egress` about all other destinations.
     - `egress_names`: addresses to which names lead instead of their own:
       `"db.test=127.0.0.1:5432"`.
+    - `egress_credentials`: files with headers that the caller adds to requests, which the sandbox
+      never sees: `"https://api.example.org=/run/secrets/api"`. The program asks
+      `http://api.example.org`.
     - `hostname`, `domainname`: 1 to 64 bytes.
     - `clock_offsets`: `{"monotonic": s, "boottime": s}`, in whole seconds.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import http.server
+import pathlib
 import pickle
 import re
 import socket
@@ -94,6 +96,37 @@ def ended(process: seclude.Popen) -> Iterator[seclude.Popen]:
             yield process
         finally:
             process.kill()
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    """Tells whether a request has the credential."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.headers["Authorization"] == "Bearer 1234" else 401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_caller_adds_a_credential(tmp_path: pathlib.Path) -> None:
+    server = http.server.HTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    file = tmp_path / "token"
+    file.write_text("Authorization: Bearer 1234\n")
+    program = "import urllib.request as r; print(r.urlopen('http://one.test/', timeout=30).status)"
+    box = Sandbox(
+        egress=["one.test:80"],
+        egress_names=[f"one.test=127.0.0.1:{server.server_port}"],
+        egress_credentials=[f"http://one.test={file}"],
+        wall_time=PATIENCE,
+    )
+    for sandbox, expected in (box, "200\n"), (box.replace(egress_credentials=[]), ""):
+        done = sandbox.run(["python3", "-c", program], capture_output=True, text=True)
+        assert done.stdout == expected
+        assert ("401" in done.stderr) == (not expected)
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_published_port_leads_into_the_sandbox_over_tcp_and_udp() -> None:

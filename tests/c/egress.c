@@ -253,7 +253,8 @@ static void each_mistake_names_itself(void)
 {
     static const char *const PORT[] = {"80:x", NULL}, *const RULE[] = {"a.*.org", NULL},
                             *const OTHER[] = {"other.test=127.0.0.1", NULL},
-                            *const NAME[] = {"one.test=somewhere", NULL}, *const NONE[] = {NULL};
+                            *const NAME[] = {"one.test=somewhere", NULL}, *const NONE[] = {NULL},
+                            *const TOKEN[] = {"https://one.test=token", NULL};
 
     CHECK_INT(refusal(sandbox_of(PORT, NULL), "port \"80:x\""), SECLUDE_EINVAL);
     CHECK_INT(refusal(sandbox_of(NULL, RULE), "egress \"a.*.org\""), SECLUDE_EINVAL);
@@ -269,6 +270,9 @@ static void each_mistake_names_itself(void)
     sandbox = sandbox_of(NULL, RULES);
     seclude_sandbox_egress_names(sandbox, NAME);
     CHECK_INT(refusal(sandbox, "its address is malformed"), SECLUDE_EINVAL);
+    sandbox = sandbox_of(NULL, RULES);
+    seclude_sandbox_egress_credentials(sandbox, TOKEN);
+    CHECK_INT(refusal(sandbox, "no absolute path"), SECLUDE_EINVAL);
     /* An empty list takes back what was set before. */
     sandbox = sandbox_of(PORT, RULE);
     seclude_sandbox_ports(sandbox, NONE);
