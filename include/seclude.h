@@ -3315,6 +3315,16 @@ const char *seclude_network_name(const seclude_network *network);
 const char *seclude_network_subnet(const seclude_network *network, size_t index);
 
 /**
+ * Draws the network in characters of UTF-8: a line for each member, with its addresses, and below
+ * it a line for each fault that meets what it sends (docs/networks.md). For people to read: the
+ * form may change.
+ *
+ * `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_network_draw(const seclude_network *network, seclude_text **text, seclude_error **err);
+
+/**
  * Lists the members at this moment.
  *
  * `*members` is owned: free it with `seclude_members_free`. It is NULL on failure.

@@ -125,6 +125,23 @@ pub unsafe extern "C" fn seclude_network_subnet(
     query(network, ptr::null(), |network| Some(network.subnets.get(index)?.start()))
 }
 
+/// Draws the network in characters of UTF-8: a line for each member, with its addresses, and below
+/// it a line for each fault that meets what it sends (docs/networks.md). For people to read: the
+/// form may change.
+///
+/// `*text` is owned: free it with `seclude_text_free`. It is NULL on failure.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn seclude_network_draw(
+    network: *const seclude_network,
+    text: *mut *mut seclude_text,
+    err: *mut *mut seclude_error,
+) -> c_int {
+    create("text", text, err, || {
+        Ok(seclude_text::new(read("network", network)?.network.to_string()))
+    })
+}
+
 /// Lists the members at this moment.
 ///
 /// `*members` is owned: free it with `seclude_members_free`. It is NULL on failure.

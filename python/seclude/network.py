@@ -100,6 +100,10 @@ class Network:
         """The members at this moment, in the order of their addresses."""
         return [Member(hostname, tuple(found)) for hostname, found in self._core.members()]
 
+    def __str__(self) -> str:
+        """Draw the network: its members, their addresses, and the faults between them."""
+        return str(self._core)
+
     def traffic(self, member: str) -> Traffic:
         """Return what a member has sent and received since it joined.
 

@@ -36,6 +36,10 @@ impl Network {
         self.0.subnets()
     }
 
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
     /// Returns the packets and bytes that a member has sent, and those that it has received.
     fn traffic(&self, py: Python<'_>, member: &str) -> PyResult<(u64, u64, u64, u64)> {
         let traffic = self.ask(py, |network| network.traffic(member))?;

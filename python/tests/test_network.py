@@ -179,6 +179,7 @@ def test_faults_between_members(network: Network) -> None:
         assert reached()
         network.set_link("a", "b", loss=1, seed=1, backend="relay")
         assert not reached()
+        assert str(network).splitlines()[1:3] == ["├─ a  10.9.0.1", "│  └─ to b: loss 1, seed 1"]
         network.set_link("a", "b")
         assert reached()
         counted = network.traffic("b")

@@ -64,6 +64,9 @@ static void members_find_each_other_by_name(void)
     CHECK(seclude_members_address(members, 0, 1) == NULL);
     CHECK(seclude_members_hostname(members, 1) == NULL);
     seclude_members_free(members);
+    CHECK_OK(seclude_network_draw(network, &addresses, &err), err);
+    CHECK_TEXT(seclude_text_string(addresses), "lab  10.9.0.0/24\n└─ server  10.9.0.5");
+    seclude_text_free(addresses);
 
     /* The sandboxes keep the network. */
     seclude_network_free(network);

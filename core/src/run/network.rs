@@ -23,6 +23,7 @@ mod link;
 mod lone;
 mod members;
 pub mod namespaces;
+mod picture;
 mod relay;
 pub mod subnets;
 

@@ -2,7 +2,7 @@
 //! later.
 
 use super::{ask, is_cut_off, on, python, serve, text};
-use seclude::{ErrorKind, Link, Network};
+use seclude::{ErrorKind, Link, Network, Sandbox};
 use seclude_tests::caller::as_each;
 
 #[test]
@@ -142,6 +142,35 @@ for number in range({SENT}):
                 "{answered} of {SENT} arrived at a loss of {probability}"
             );
         }
+    });
+}
+
+#[test]
+fn a_network_is_drawn_with_its_members_and_faults() {
+    as_each("a_network_is_drawn_with_its_members_and_faults", |_| {
+        let network = Network::builder().name("lab").subnet("10.9.0.0/24").build();
+        let network = network.expect("it is made");
+        assert_eq!(network.to_string(), "lab  10.9.0.0/24");
+        let start = |sandbox: Sandbox| sandbox.network(&network).cell().expect("it starts");
+        let named = |name: &str| start(Sandbox::new().hostname(name));
+        let _members = (named("a"), named("b"), named("c"), start(Sandbox::new()));
+        let slow = Link::new().delay(std::time::Duration::from_millis(50)).loss(0.1);
+        network.set_link("a", "b", &slow).expect("the link is set");
+        network.block("a", "c").expect("the filter is set");
+        network.isolate("10.9.0.4").expect("the filter is set");
+        let expected = "lab  10.9.0.0/24\n\
+                        ├─ a  10.9.0.1\n\
+                        │  ├─ to b: delay 50ms, loss 0.1\n\
+                        │  └─ to c, 10.9.0.4: cut off\n\
+                        ├─ b  10.9.0.2\n\
+                        │  └─ to 10.9.0.4: cut off\n\
+                        ├─ c  10.9.0.3\n\
+                        │  └─ to 10.9.0.4: cut off\n\
+                        └─ 10.9.0.4\n   \
+                           └─ to a, b, c: cut off";
+        assert_eq!(network.to_string(), expected);
+        network.heal().expect("the filter is set");
+        assert_eq!(network.to_string().matches("to ").count(), 1);
     });
 }
 

@@ -66,6 +66,12 @@ impl Faults {
             || self.blocked.iter().any(hits)
     }
 
+    /// The link from one member to another, if it has faults of its own.
+    pub fn link(&self, from: &Member, to: &Member) -> Option<&Link> {
+        let hits = |pair: &Pair| from.is_called(&pair.0) && to.is_called(&pair.1);
+        self.links.iter().find_map(|(pair, link)| hits(pair).then_some(link))
+    }
+
     /// The links that the relay carries.
     pub fn relayed(&self) -> impl Iterator<Item = (&Pair, &Link)> {
         self.links.iter().filter(|(_, link)| link.is_relayed())
