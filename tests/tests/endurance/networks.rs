@@ -5,6 +5,8 @@ use seclude_tests::alone::alone;
 use seclude_tests::caller::as_each;
 use seclude_tests::census::{descendants, descriptors, mounts};
 use seclude_tests::payload::rounds;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 #[test]
 fn a_network_leaves_nothing_after_its_last_handle() {
@@ -49,5 +51,73 @@ fn a_network_leaves_nothing_after_its_last_handle() {
         assert_eq!(mounts(), before.1, "mounts");
         assert_eq!(descendants(), before.2, "processes and zombies");
         assert_eq!(threads(), before.3, "threads");
+    });
+}
+
+/// The caller's own memory, in KiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("it is ours");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is there");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Each round has 50 connections: `SECLUDE_ROUNDS=200` makes 10,000 of them.
+#[test]
+fn connections_in_and_out_leave_nothing() {
+    let _alone = alone();
+    as_each("connections_in_and_out_leave_nothing", |_| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is one");
+        let port = listener.local_addr().expect("it is bound").port();
+        std::thread::spawn(move || {
+            for mut connection in listener.incoming().flatten() {
+                let _ = connection.write_all(b"out");
+            }
+        });
+        let cell = Sandbox::new()
+            .ports(["7"])
+            .egress(["a.test"])
+            .egress_names([format!("a.test=127.0.0.1:{port}")])
+            .cell()
+            .expect("it starts");
+        let server = "
+import socket
+server = socket.create_server(('', 7), backlog=100)
+while True:
+    connection, _ = server.accept()
+    connection.sendall(b'in')
+    connection.close()
+";
+        let client = "
+import socket
+for _ in range(25):
+    with socket.create_connection(('a.test', 80), 60) as connection:
+        assert connection.recv(9) == b'out'
+";
+        let mut server = cell.command("python3").args(["-c", server]).spawn().expect("it starts");
+        assert!(cell.wait_ready(7, std::time::Duration::from_secs(60)).expect("it runs"));
+        let published = cell.ports().expect("it is open")[0].host;
+        let round = || {
+            for _ in 0..25 {
+                let mut answer = String::new();
+                let mut connection = TcpStream::connect(published).expect("it is published");
+                connection.read_to_string(&mut answer).expect("it answers");
+                assert_eq!(answer, "in");
+            }
+            let status = cell.command("python3").args(["-c", client]).status();
+            assert!(status.expect("it starts").success());
+        };
+        (0..4).for_each(|_| round());
+        let settled = || {
+            // The last connections may still be closing.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            descriptors()
+        };
+        let before = (settled(), memory());
+        (0..rounds(20)).for_each(|_| round());
+        assert_eq!(settled(), before.0, "descriptors");
+        let grown = memory().saturating_sub(before.1);
+        assert!(grown < 4096, "{grown} KiB more memory");
+        server.kill().expect("it runs");
+        server.wait().expect("it runs");
     });
 }
