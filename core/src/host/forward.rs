@@ -12,7 +12,7 @@ pub mod streams;
 mod vendor;
 
 pub use count::Counters;
-pub use places::{Places, Seat};
+pub use places::{Places, Seat, Share};
 pub use vendor::Vendor;
 
 use crate::base::error::{Error, Result};
@@ -78,7 +78,7 @@ impl Forwarder {
         });
         let _ = before.thread_set_mask();
         let thread = Some(thread.map_err(failed)?);
-        let places = Arc::new(Places::new());
+        let places = Places::new();
         Ok(Forwarder { handle, creator: std::process::id(), end, thread, places })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::forward::{
-    Counters, Forwarder, Places, Seat, Service, Token, Vendor, datagrams, streams,
+    Counters, Forwarder, Seat, Service, Share, Token, Vendor, datagrams, streams,
 };
 use crate::host::launch::Birthplace;
 use crate::policy::Policy;
@@ -17,7 +17,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -83,10 +82,10 @@ impl Bound {
         let vendor = Arc::new(Vendor::new(place.users, place.network)?);
         let forwarder = Forwarder::get()?;
         let list = self.sockets.iter().map(|(port, _)| *port).collect();
-        let places = forwarder.places().clone();
+        let share = forwarder.places().share();
         let service = forwarder.serve(|token| {
-            let (own, counters) = (places.of_one(), Arc::default());
-            run(Arc::new(Lane { vendor, own, places, counters, _token: token }), self.sockets)
+            let lane = Lane { vendor, share, counters: Arc::default(), _token: token };
+            run(Arc::new(lane), self.sockets)
         });
         Ok(Ports { _service: service, list })
     }
@@ -132,9 +131,7 @@ fn refused(text: &str, error: io::Error) -> Error {
 /// The way into one sandbox.
 struct Lane {
     vendor: Arc<Vendor>,
-    places: Arc<Places>,
-    /// The places of this sandbox.
-    own: Arc<Semaphore>,
+    share: Arc<Share>,
     counters: Arc<Counters>,
     _token: Token,
 }
@@ -170,19 +167,8 @@ impl Drop for Open {
 }
 
 async fn accept(lane: Arc<Lane>, listener: Open, port: u16) {
-    let mut tasks = JoinSet::new();
-    loop {
-        match listener.0.accept().await {
-            Ok((outside, _)) => {
-                // Further connections wait in the kernel until there is a place.
-                let Some(seat) = lane.places.take(&lane.own).await else { return };
-                tasks.spawn(connection(lane.clone(), outside, port, seat));
-            }
-            // No descriptor is free, or the connection has ended already.
-            Err(_) => sleep(Duration::from_millis(20)).await,
-        }
-        while tasks.try_join_next().is_some() {}
-    }
+    let carry = |outside, seat| connection(lane.clone(), outside, port, seat);
+    streams::accept(&listener.0, lane.share.clone(), carry).await;
 }
 
 async fn connection(lane: Arc<Lane>, outside: TcpStream, port: u16, _seat: Seat) {
@@ -208,7 +194,7 @@ async fn receive(lane: Arc<Lane>, socket: UdpSocket, port: u16) {
         if flow.is_none() {
             flows.retain(|_, flow| flow.strong_count() > 0);
             // Without a place, the datagram is lost.
-            let Some(seat) = lane.places.try_take(&lane.own) else { continue };
+            let Some(seat) = lane.share.try_take() else { continue };
             let Ok(inside) = lane.datagrams(port) else { continue };
             let new = datagrams::Flow::new(inside, lane.counters.clone());
             flows.insert(peer, Arc::downgrade(&new));

@@ -1,11 +1,39 @@
 //! Connections: what one side sends, the other receives.
 
 use super::count::{Counted, Counters};
+use super::places::{Seat, Share};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::copy_bidirectional_with_sizes;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Has each connection carried in a task of its own. Runs until it is dropped, and the tasks with
+/// it.
+pub async fn accept<F>(
+    listener: &TcpListener,
+    share: Arc<Share>,
+    carry: impl Fn(TcpStream, Seat) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Further connections wait in the kernel until there is a place.
+                let seat = share.take().await;
+                tasks.spawn(carry(stream, seat));
+            }
+            // No descriptor is free, or the connection has ended already.
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+        while tasks.try_join_next().is_some() {}
+    }
+}
 
 /// Carries everything between a sandbox's connection and another one, until both directions have
 /// ended. The end of one direction is passed on, and the other one goes on.

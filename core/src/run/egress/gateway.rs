@@ -7,7 +7,7 @@ use super::dns::{self, Answer};
 use super::ledger::Ledger;
 use super::names::Names;
 use super::sockets::{self, Listening};
-use crate::host::forward::{Forwarder, Places, Seat, Service, Token, Vendor, datagrams, streams};
+use crate::host::forward::{Forwarder, Seat, Service, Share, Token, Vendor, datagrams, streams};
 use crate::host::network::divert::DOMAIN;
 use crate::policy::egress::{Denial, Egress};
 use crate::policy::outcome::Attempt;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -32,11 +32,10 @@ pub fn serve(
     listening: Listening,
     ledger: Arc<Ledger>,
 ) -> Service {
-    let places = forwarder.places().clone();
-    let own = places.of_one();
+    let share = forwarder.places().share();
     forwarder.serve(|token| {
         let names = Mutex::default();
-        let gateway = Gateway { terms, vendor, ledger, names, places, own, _token: token };
+        let gateway = Gateway { terms, vendor, ledger, names, share, _token: token };
         Arc::new(gateway).run(listening)
     })
 }
@@ -53,9 +52,7 @@ struct Gateway {
     vendor: Vendor,
     ledger: Arc<Ledger>,
     names: Mutex<Names>,
-    places: Arc<Places>,
-    /// The places of this sandbox.
-    own: Arc<Semaphore>,
+    share: Arc<Share>,
     _token: Token,
 }
 
@@ -80,19 +77,8 @@ impl Gateway {
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {
-        let mut tasks = JoinSet::new();
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Further connections wait in the kernel until there is a place.
-                    let Some(seat) = self.places.take(&self.own).await else { return };
-                    tasks.spawn(self.clone().connection(stream, seat));
-                }
-                // No descriptor is free, or the connection has ended already.
-                Err(_) => sleep(Duration::from_millis(20)).await,
-            }
-            while tasks.try_join_next().is_some() {}
-        }
+        let carry = |stream, seat| self.clone().connection(stream, seat);
+        streams::accept(&listener, self.share.clone(), carry).await;
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, _seat: Seat) {
@@ -155,7 +141,7 @@ impl Gateway {
             let datagram = buffer[..length].to_vec();
             if to.port() == DOMAIN {
                 // Without a place, the question is lost. The program asks again.
-                if let Some(seat) = self.places.try_take(&self.own) {
+                if let Some(seat) = self.share.try_take() {
                     tasks.spawn(self.clone().question(datagram, from, to, seat));
                 }
                 continue;
@@ -166,7 +152,7 @@ impl Gateway {
                 continue;
             }
             flows.retain(|_, flow| !flow.is_closed());
-            if let Some(seat) = self.places.try_take(&self.own) {
+            if let Some(seat) = self.share.try_take() {
                 const WAITING: usize = 16;
                 let (sender, receiver) = mpsc::channel(WAITING);
                 let _ = sender.try_send(datagram);
