@@ -7,7 +7,7 @@
 
 pub mod count;
 pub mod datagrams;
-mod places;
+pub mod places;
 pub mod streams;
 mod vendor;
 

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
+/// The buffer of a connection, for each direction.
+pub const BUFFER: usize = 64 * 1024;
+
 /// The places for the connections of all sandboxes.
 #[derive(Debug)]
 pub struct Places {
@@ -26,12 +29,14 @@ pub struct Share {
 pub struct Seat(Arc<Share>);
 
 impl Places {
-    /// All connections together take at most half of the descriptors that the caller may open.
+    /// All connections together take at most half of the descriptors that the caller may open, and
+    /// with their buffers at most half a gigabyte of its memory.
     pub fn new() -> Arc<Places> {
+        const MOST: usize = (512 << 20) / (2 * BUFFER);
         let descriptors =
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
         let descriptors = descriptors.map_or(0, |(soft, _)| soft);
-        Places::of(usize::try_from(descriptors / 4).unwrap_or(usize::MAX).clamp(4, 1 << 16))
+        Places::of(usize::try_from(descriptors / 4).unwrap_or(MOST).clamp(4, MOST))
     }
 
     fn of(count: usize) -> Arc<Places> {

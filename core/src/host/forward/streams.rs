@@ -1,7 +1,7 @@
 //! Connections: what one side sends, the other receives.
 
 use super::count::{Counted, Counters};
-use super::places::{Seat, Share};
+use super::places::{BUFFER, Seat, Share};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,6 @@ pub async fn accept<F>(
 /// Carries everything between a sandbox's connection and another one, until both directions have
 /// ended. The end of one direction is passed on, and the other one goes on.
 pub async fn carry(inside: TcpStream, mut outside: TcpStream, counters: &Arc<Counters>) {
-    const BUFFER: usize = 128 * 1024;
     // What one end has sent in small pieces arrives in small pieces.
     let _ = (inside.set_nodelay(true), outside.set_nodelay(true));
     let mut inside = Counted::new(inside, counters.clone());

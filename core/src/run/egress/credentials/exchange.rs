@@ -5,6 +5,7 @@ use super::headers;
 use super::target::Target;
 use crate::host::forward::Counters;
 use crate::host::forward::count::Counted;
+use crate::host::forward::places::BUFFER;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self as client, SendRequest};
@@ -57,7 +58,9 @@ pub async fn carry(
         let exchange = exchange.clone();
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
     });
-    let _ = server::Builder::new().half_close(true).serve_connection(inside, service).await;
+    let mut server = server::Builder::new();
+    server.half_close(true).max_buf_size(BUFFER);
+    let _ = server.serve_connection(inside, service).await;
 }
 
 impl Exchange {
@@ -117,8 +120,10 @@ impl Exchange {
                 Box::new(secured.map_err(|error| error.to_string())?)
             }
         };
-        let (sender, connection) =
-            client::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let mut client = client::Builder::new();
+        client.max_buf_size(BUFFER);
+        let connected = client.handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = connected.map_err(|error| error.to_string())?;
         upstream.connection.spawn(async move { drop(connection.await) });
         upstream.sender = Some(sender);
         Ok(())
