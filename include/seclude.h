@@ -3053,7 +3053,7 @@ int seclude_cell_kill_all(const seclude_cell *cell, seclude_error **err);
  * No process is left. File systems in memory are empty. The network, System V objects, message
  * queues, keys and clocks are new, and the cgroups' counters are 0. The caller's files that are
  * bound writable stay as they are. The cell is a member of its policy's network again, and of no
- * other.
+ * other. It keeps its address there, and its ports on the host.
  *
  * The first reset makes a template (`seclude_sandbox_prepare`). From then on, a reset costs a
  * fraction of a new cell.

@@ -173,7 +173,7 @@ class Cell(CommandRunner):
         A reset kills every process and empties the scratch file systems. Network, IPC objects, keys
         and clocks are new, counters start at zero, and the limits are those of the policy. Files of
         the caller that are bound writable are not changed. The cell is a member of its policy's
-        network again, and of no other.
+        network again, and of no other. It keeps its address there, and its ports on the host.
 
         The first reset makes a template (see `Sandbox.prepare`). Later resets take a fraction of
         the time that a new cell takes.

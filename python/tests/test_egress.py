@@ -160,8 +160,7 @@ def test_a_cell_has_ports_until_it_is_closed() -> None:
             assert ask(cell.ports[0]) == b"tcp hello"
         before = cell.ports
         cell.reset()
-        assert [port.inside for port in cell.ports] == [7]
-        assert cell.ports != before
+        assert cell.ports == before
     with pytest.raises(seclude.PolicyError, match="closed"):
         print(cell.ports)
 

@@ -252,7 +252,7 @@ impl Cell {
     /// and zero cgroup counters. Network, System V objects, message queues, keys and clocks are
     /// new. The caller's files that are bound writable stay as they are. Running commands end as
     /// [`Ended::Killed`](crate::Ended::Killed). The cell is a member of its policy's network again,
-    /// and of no other.
+    /// and of no other. It keeps its address there, and its ports on the host.
     ///
     /// The first reset creates a [template](Sandbox::prepare) if the policy allows one. Later
     /// resets then cost a fraction of a new cell.
@@ -264,9 +264,10 @@ impl Cell {
         self.0.sandbox.prepare()?;
         let mut state = self.state();
         let old = state.alive.clone().ok_or_else(closed)?;
-        // The new sandbox has the same host name.
+        // The new sandbox has the same host name, address and ports.
+        let again = old.where_it_is()?;
         old.leave_networks();
-        let alive = Alive::start(&self.0.sandbox, Purpose::Cell)?;
+        let alive = Alive::start(&again, Purpose::Cell)?;
         state.enforced = alive.ready()?;
         state.limits = self.0.sandbox.policy().limits.clone();
         state.alive = Some(Arc::new(alive));

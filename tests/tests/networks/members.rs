@@ -217,6 +217,22 @@ fn a_member_leaves_when_it_ends() {
     });
 }
 
+#[test]
+fn a_member_is_where_it_was_after_a_reset() {
+    as_each("a_member_is_where_it_was_after_a_reset", |_| {
+        let network = Network::new().expect("it is made");
+        let (a, b) = (serve(&on(&network, "a")), serve(&on(&network, "b")));
+        let before = (a.cell.addresses().expect("it is open"), network.members());
+        for _ in 0..3 {
+            a.cell.reset().expect("it is open");
+            assert_eq!((a.cell.addresses().expect("it is open"), network.members()), before);
+            // Nothing listens in it any more.
+            assert_eq!(ask(&b.cell, "a"), "ConnectionRefusedError");
+            assert_eq!(ask(&a.cell, "b"), "hello");
+        }
+    });
+}
+
 /// The address of a member that has just ended is in use again at once.
 #[test]
 fn an_address_passes_from_one_member_to_the_next() {

@@ -11,6 +11,7 @@ use crate::policy::Namespace;
 use crate::policy::outcome::EgressReport;
 use crate::run::network::{Membership, Network};
 use crate::run::ports::PublishedPort;
+use crate::run::sandbox::Sandbox;
 use crate::run::warden::Warden;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,6 +37,17 @@ impl Alive {
     /// The addresses in all private networks, those of the policy's network first.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.connections().memberships.iter().flat_map(Membership::addresses).collect()
+    }
+
+    /// The sandbox with the address that it has in its policy's network, and the ports that it has
+    /// on the host.
+    pub fn where_it_is(&self) -> Result<Sandbox> {
+        let is_member = self.sandbox.needed_network()?.is_some();
+        let connections = self.connections();
+        let home = connections.memberships.first().filter(|_| is_member);
+        let address = home.and_then(|home| home.addresses().first().copied());
+        let ports = connections.ports.as_ref().map_or(&[][..], |ports| ports.list());
+        Ok(self.sandbox.clone().at(address, ports))
     }
 
     /// Takes the sandbox out of its private networks, and ends its ports and its way out.

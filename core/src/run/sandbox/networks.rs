@@ -8,6 +8,8 @@ use crate::base::error::{Error, Result};
 use crate::policy::outcome::Attempt;
 use crate::run::egress::Decider;
 use crate::run::network::Network;
+use crate::run::ports::PublishedPort;
+use std::net::IpAddr;
 
 impl Sandbox {
     /// The name of the private network that the policy asks for, whether or not it has been given.
@@ -86,6 +88,18 @@ impl Sandbox {
     #[doc(hidden)]
     pub fn decides_egress(&self) -> bool {
         self.decider.is_some()
+    }
+
+    /// The sandbox with this address in its network, and these ports on the host.
+    pub(crate) fn at(self, address: Option<IpAddr>, ports: &[PublishedPort]) -> Sandbox {
+        if address.is_none() && ports.is_empty() {
+            // It stays the one that has been compiled.
+            return self;
+        }
+        self.with(|policy| {
+            policy.address = address.map(|address| address.to_string());
+            policy.ports = ports.iter().map(ToString::to_string).collect();
+        })
     }
 
     /// The sandbox for a command that enters a cell of this one: it is where the cell is, and no
