@@ -3738,6 +3738,14 @@ const char *seclude_namespaces_held_by(const seclude_namespaces *namespaces, siz
                                        size_t mount);
 
 /**
+ * Returns an address of a network namespace that others can reach, from 0, IPv4 first, without
+ * loopback and link-local ones. None are known if no process is in it, or `/proc` does not show
+ * them. NULL past the last. Borrowed: valid until the list is freed.
+ */
+const char *seclude_namespaces_address(const seclude_namespaces *namespaces, size_t index,
+                                       size_t address);
+
+/**
  * Returns the processes whose namespaces the caller may not read, which usually belong to other
  * users.
  *

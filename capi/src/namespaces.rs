@@ -23,6 +23,7 @@ struct NamespaceEntry {
     namespace: LiveNamespace,
     processes: seclude_processes,
     held_by: Vec<seclude_text>,
+    addresses: Vec<seclude_text>,
 }
 
 impl seclude_namespaces {
@@ -33,6 +34,11 @@ impl seclude_namespaces {
                 .held_by
                 .iter()
                 .map(|path| seclude_text::new(path.as_os_str().as_bytes()))
+                .collect(),
+            addresses: namespace
+                .addresses
+                .iter()
+                .map(|address| seclude_text::new(address.to_string()))
                 .collect(),
             namespace,
         };
@@ -159,6 +165,18 @@ pub unsafe extern "C" fn seclude_namespaces_held_by(
     mount: usize,
 ) -> *const c_char {
     of(namespaces, index, ptr::null(), |entry| Some(entry.held_by.get(mount)?.start()))
+}
+
+/// Returns an address of a network namespace that others can reach, from 0, IPv4 first, without
+/// loopback and link-local ones. None are known if no process is in it, or `/proc` does not show
+/// them. NULL past the last. Borrowed: valid until the list is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_namespaces_address(
+    namespaces: *const seclude_namespaces,
+    index: usize,
+    address: usize,
+) -> *const c_char {
+    of(namespaces, index, ptr::null(), |entry| Some(entry.addresses.get(address)?.start()))
 }
 
 /// Returns the processes whose namespaces the caller may not read, which usually belong to other

@@ -3,6 +3,7 @@
 
 mod grow;
 mod lines;
+mod networks;
 mod svg;
 
 use crate::shown;
@@ -26,7 +27,7 @@ pub fn tree(matches: &ArgMatches) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
-    for line in shown_lines(&picture) {
+    for line in shown_lines(&picture, networks::networks(&seen, pid)) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -40,9 +41,10 @@ pub fn tree(matches: &ArgMatches) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines of the picture, as the standard output can show them.
-fn shown_lines(picture: &grow::Frame) -> Vec<String> {
+/// The lines of the picture and those about networks, as the standard output can show them.
+fn shown_lines(picture: &grow::Frame, networks: Vec<String>) -> Vec<String> {
     let mut all = lines::lines(picture);
+    all.extend(networks);
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     if stdout().is_terminal() {
         if let Ok(size) = WindowSize::of(stdout())

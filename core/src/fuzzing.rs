@@ -85,10 +85,14 @@ pub fn acknowledgements(data: &[u8]) {
 
 /// Reads rules, one in each line, and a published port. What could be read covers itself.
 pub fn rules(text: &str) {
-    use crate::policy::egress::Egress;
+    use crate::policy::egress::{Credential, Egress};
     use crate::policy::ports::{Protocol, Publication};
     let lines: Vec<String> = text.lines().map(Into::into).collect();
     let _ = Publication::read(text);
+    if let Ok(credential) = Credential::read(text) {
+        let written = format!("{}={}", credential.origin, credential.file.display());
+        assert_eq!(Credential::read(&written).ok(), Some(credential));
+    }
     for line in &lines {
         let one = std::slice::from_ref(line);
         if let Ok(rules) = Egress::read(one, &[], &[]) {

@@ -17,7 +17,7 @@ from .batch import command as batch
 from .errors import SecludeError
 from .host import doctor
 from .namespace_list import namespaces
-from .tree import grow, lines, svg
+from .tree import grow, lines, networks, svg
 from .tree.lines import PLAIN
 
 _COLOURS = {"works": "32", "weaker": "33", "missing": "31"}
@@ -57,7 +57,7 @@ def _tree(wanted: argparse.Namespace) -> int:
         print(f"python -m seclude tree: there is no process {wanted.pid}", file=sys.stderr)
         return 1
     if wanted.svg is None:
-        _show(lines(box))
+        _show([*lines(box), *networks(seen, wanted.pid)])
         if seen.closed:
             print(
                 "Processes closed to this caller, whose namespaces are not known:",

@@ -126,7 +126,7 @@ _Bounds: TypeAlias = tuple[int, int, bool]
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 _Living: TypeAlias = tuple[
-    NamespaceKind, int, int | None, int | None, int | None, list[int], list[str]
+    NamespaceKind, int, int | None, int | None, int | None, list[int], list[str], list[str]
 ]
 
 @final

@@ -36,6 +36,12 @@ class LiveNamespace:
     """
     held_by: tuple[str, ...]
     """The mounts that keep it alive: paths in the caller's mount namespace."""
+    addresses: tuple[str, ...]
+    """The addresses of a network namespace that others can reach, IPv4 first.
+
+    Loopback and link-local addresses are left out. None are known if no process is in it, or
+    `/proc` does not show them.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,8 @@ def namespaces() -> Namespaces:
     seen_processes, living, closed = _seclude.namespaces()
     processes = [Process._from_native(seen) for seen in seen_processes]
     found = []
-    for kind, number, owner, owner_uid, parent, within, held_by in living:
+    for kind, number, owner, owner_uid, parent, within, held_by, addresses in living:
         inside = tuple(processes[place] for place in within)
-        found.append(LiveNamespace(kind, number, owner, owner_uid, parent, inside, tuple(held_by)))
+        kept = (tuple(held_by), tuple(addresses))
+        found.append(LiveNamespace(kind, number, owner, owner_uid, parent, inside, *kept))
     return Namespaces(tuple(found), tuple(processes[place] for place in closed))

@@ -10,7 +10,16 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 /// The fields of `seclude.LiveNamespace`, in order, with processes as indices.
-type Living = (&'static str, u64, Option<u64>, Option<u32>, Option<u64>, Vec<usize>, Vec<OsString>);
+type Living = (
+    &'static str,
+    u64,
+    Option<u64>,
+    Option<u32>,
+    Option<u64>,
+    Vec<usize>,
+    Vec<OsString>,
+    Vec<String>,
+);
 
 /// The processes, each once, although several namespaces share it.
 #[derive(Default)]
@@ -39,7 +48,15 @@ pub fn namespaces(py: Python<'_>) -> PyResult<(Vec<Seen>, Vec<Living>, Vec<usize
     let mut processes = Processes::default();
     let mut living = |namespace: LiveNamespace| {
         let LiveNamespace {
-            kind, id, owner, owner_uid, parent, processes: within, held_by, ..
+            kind,
+            id,
+            owner,
+            owner_uid,
+            parent,
+            processes: within,
+            held_by,
+            addresses,
+            ..
         } = namespace;
         (
             kind.name(),
@@ -49,6 +66,7 @@ pub fn namespaces(py: Python<'_>) -> PyResult<(Vec<Seen>, Vec<Living>, Vec<usize
             parent,
             processes.places(within),
             held_by.into_iter().map(Into::into).collect(),
+            addresses.iter().map(ToString::to_string).collect(),
         )
     };
     let list = list.into_iter().map(&mut living).collect();

@@ -161,7 +161,7 @@ def known(pids: tuple[int, ...], parent: int) -> seclude.Process:
 
 
 def space(number: int, parent: int | None, *processes: seclude.Process) -> seclude.LiveNamespace:
-    return seclude.LiveNamespace("pid", number, None, None, parent, processes, ())
+    return seclude.LiveNamespace("pid", number, None, None, parent, processes, (), ())
 
 
 def outline(branch: Branch) -> object:

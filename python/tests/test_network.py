@@ -6,6 +6,8 @@ import contextlib
 import copy
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -41,6 +43,19 @@ def test_members_find_each_other_by_name(network: Network) -> None:
             process.kill()
         assert process.addresses == []
     assert network.members == []
+
+
+def test_the_tree_draws_a_network(network: Network) -> None:
+    with member(network, "a").cell() as a, member(network, "b").cell() as b:
+        seen = seclude.namespaces()
+        assert [seen.of(cell.pid)["net"].addresses for cell in (a, b)] == [
+            tuple(a.addresses),
+            tuple(b.addresses),
+        ]
+        words = [sys.executable, "-m", "seclude", "tree", str(os.getpid())]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        ends = [line for line in done.stdout.splitlines() if line.startswith(("├─", "└─"))]
+        assert [line.split()[-1] for line in ends] == [a.addresses[-1], b.addresses[-1]]
 
 
 def test_a_network_chooses_what_is_not_said() -> None:

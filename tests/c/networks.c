@@ -67,6 +67,17 @@ static void members_find_each_other_by_name(void)
     CHECK_OK(seclude_network_draw(network, &addresses, &err), err);
     CHECK_TEXT(seclude_text_string(addresses), "lab  10.9.0.0/24\n└─ server  10.9.0.5");
     seclude_text_free(addresses);
+    seclude_namespaces *seen = NULL;
+    CHECK_OK(seclude_namespaces_read(&seen, &err), err);
+    int found = 0;
+    for (size_t index = 0; index < seclude_namespaces_count(seen); index++) {
+        const char *address = seclude_namespaces_address(seen, index, 0);
+        found += address && strcmp(address, "10.9.0.5") == 0;
+    }
+    CHECK_INT(found, 1);
+    CHECK(seclude_namespaces_address(seen, 0, 0) == NULL);
+    CHECK(seclude_namespaces_address(NULL, 0, 0) == NULL);
+    seclude_namespaces_free(seen);
 
     /* The sandboxes keep the network. */
     seclude_network_free(network);

@@ -5,6 +5,7 @@
 
 use seclude::{LiveNamespace, Namespace, Namespaces, Process};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The inode number of the initial pid namespace, the same on every Linux. Process 2 in it is the
@@ -24,7 +25,8 @@ type Home = i64;
 pub struct Node {
     /// Its ids, the outer one first. Empty for a line that counts processes which are not drawn.
     pub ids: Vec<u32>,
-    /// Its name, and the kinds of namespace that it does not share with its parent.
+    /// Its name, and the kinds of namespace that it does not share with its parent. If the network
+    /// is one of them, its addresses.
     pub label: String,
     /// Details in one line.
     pub story: String,
@@ -93,6 +95,8 @@ pub fn grow(seen: &Namespaces, pid: Option<u32>, arguments: bool) -> Option<Fram
 struct Forest<'a> {
     arguments: bool,
     namespaces: BTreeMap<Home, &'a LiveNamespace>,
+    /// The addresses of each network namespace.
+    networks: BTreeMap<u64, &'a [IpAddr]>,
     closed: BTreeSet<u32>,
     /// The namespaces of each process, in the order of the list.
     kinds: BTreeMap<u32, Vec<(Namespace, u64)>>,
@@ -110,6 +114,7 @@ impl<'a> Forest<'a> {
         let mut forest = Forest {
             arguments,
             namespaces: seen.list.iter().map(|one| (home_of(one.id), one)).collect(),
+            networks: seen.list.iter().map(|one| (one.id, &*one.addresses)).collect(),
             closed: seen.closed.iter().map(|process| process.pid).collect(),
             kinds: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -295,13 +300,17 @@ impl<'a> Forest<'a> {
         if self.closed.contains(&process.pid) {
             return format!("{words} (closed)");
         }
+        let mut apart = Vec::new();
         let around = self.kinds.get(&process.parent).map_or(&[][..], Vec::as_slice);
         for (kind, id) in self.kinds.get(&process.pid).into_iter().flatten() {
             let is_apart = around.iter().any(|(other, there)| other == kind && there != id);
             if *kind != Namespace::Pid && is_apart {
                 words.push_str(&format!(" +{}", kind.name()));
+                let addresses = self.networks.get(id).copied().into_iter().flatten();
+                apart.extend(addresses.map(|address| format!(" {address}")));
             }
         }
+        words.extend(apart);
         words
     }
 

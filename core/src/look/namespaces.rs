@@ -6,6 +6,7 @@
 //! is entered, stopped or changed. `find` asks the kernel about one namespace. `mount` lists those
 //! that a mount keeps. `host::namespace` opens namespaces to enter.
 
+mod addresses;
 mod find;
 mod mount;
 
@@ -13,6 +14,7 @@ use crate::base::error::Result;
 use crate::base::processes::{self, Process};
 use crate::policy::Namespace;
 use find::{Finder, Link};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,6 +40,9 @@ pub struct LiveNamespace {
     pub processes: Vec<Arc<Process>>,
     /// The mounts in the caller's own mount namespace that keep it alive, even without processes.
     pub held_by: Vec<PathBuf>,
+    /// For a network namespace, the addresses that others can reach, IPv4 first, without loopback
+    /// and link-local ones. None are known if no process is in it, or `/proc` does not show them.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// The namespaces that the caller can see: the result of [`namespaces`].
@@ -113,5 +118,10 @@ pub fn namespaces() -> Result<Namespaces> {
     for mount in mount::all()? {
         finder.mount(mount)?;
     }
-    Ok(Namespaces { list: finder.sorted(), closed })
+    let mut list = finder.sorted();
+    for network in list.iter_mut().filter(|one| one.kind == Namespace::Net) {
+        network.addresses =
+            network.processes.first().map_or_else(Vec::new, |process| addresses::of(process.pid));
+    }
+    Ok(Namespaces { list, closed })
 }

@@ -8,6 +8,7 @@ Process names are hostile input. `grow` removes everything that could control a 
 
 from .grow import Box, Node, grow
 from .lines import lines
+from .networks import networks
 from .svg import svg
 
-__all__ = ["Box", "Node", "grow", "lines", "svg"]
+__all__ = ["Box", "Node", "grow", "lines", "networks", "svg"]

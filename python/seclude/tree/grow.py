@@ -31,7 +31,10 @@ class Node:
     ids: tuple[int, ...]
     """Its ids, the outer one first. Empty for a line that counts processes which are not drawn."""
     label: str
-    """Its name, and the kinds of namespace that it does not share with its parent."""
+    """Its name, and the kinds of namespace that it does not share with its parent.
+
+    If the network is one of them, its addresses.
+    """
     story: str
     """Details in one line."""
     branches: tuple[Branch, ...] = ()
@@ -209,7 +212,8 @@ class _Forest:
             for kind in kinds
             if kind != "pid" and around and around.get(kind, kinds[kind]) != kinds[kind]
         ]
-        return " ".join([words, *(f"+{kind}" for kind in apart)])
+        addresses = self._spaces[kinds["net"]].addresses if "net" in apart else ()
+        return " ".join([words, *(f"+{kind}" for kind in apart), *addresses])
 
     def _story(self, process: Process) -> str:
         kinds = ", ".join(f"{kind} {number}" for kind, number in self._kinds[process.pid].items())

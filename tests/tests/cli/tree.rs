@@ -182,3 +182,29 @@ fn python_draws_the_same() {
     let read = |path| fs::read_to_string(path).expect("it is written");
     assert_eq!(read(ours), read(theirs));
 }
+
+#[test]
+fn a_private_network_is_drawn_with_its_members() {
+    each("a_private_network_is_drawn_with_its_members", |_| {
+        let network = seclude::Network::builder().subnet("10.9.0.0/24").build();
+        let network = network.expect("it is made");
+        let on = || seclude::Sandbox::new().network(&network).cell().expect("it starts");
+        let (_a, b) = (on(), on());
+        let own = std::process::id().to_string();
+        let drawn = tree(&[&own]).out;
+        let lines: Vec<&str> = drawn.lines().collect();
+        let start = lines.iter().position(|line| line.starts_with("Network of user namespace "));
+        let start = start.unwrap_or_else(|| panic!("{drawn}"));
+        for (line, corner, address) in
+            [(lines[start + 1], "├─", "10.9.0.1"), (lines[start + 2], "└─", "10.9.0.2")]
+        {
+            assert!(line.starts_with(corner) && line.ends_with(&format!(" {address}")), "{drawn}");
+            let ids = line.split(' ').nth(1).expect("a line has words");
+            assert!(ids.ends_with("→1"), "{drawn}");
+            let process = lines[..start].iter().find(|line| line.contains(ids));
+            assert!(process.is_some_and(|line| line.contains(&format!(" {address} "))), "{drawn}");
+        }
+        drop(b);
+        assert!(!tree(&[&own]).out.contains("Network of"), "one member alone is no network");
+    });
+}

@@ -134,6 +134,7 @@ impl LiveNamespace {
             parent: None,
             processes: Vec::new(),
             held_by: Vec::new(),
+            addresses: Vec::new(),
         }
     }
 }

@@ -1,0 +1,51 @@
+"""Draw the private networks: which sandboxes are in one.
+
+The network namespaces of its members belong to a user namespace of the network's own, in which
+there is no process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .grow import clean
+
+if TYPE_CHECKING:
+    from ..namespace_list import LiveNamespace, Namespaces
+
+
+def networks(seen: Namespaces, pid: int | None = None) -> list[str]:
+    """Return a line for each network, and one for each member: first process and addresses.
+
+    With `pid`, only members below this process count.
+    """
+    parents = {process.pid: process.parent for space in seen for process in space.processes}
+
+    def is_below(member: LiveNamespace) -> bool:
+        at = next((process.pid for process in member.processes), None)
+        while at is not None and at != pid:
+            at = parents.get(at)
+        return at is not None
+
+    drawn = []
+    for owner in seen:
+        if owner.kind == "user" and not owner.processes:
+            members = [
+                space
+                for space in seen
+                if space.kind == "net" and space.owner == owner.id and space.addresses
+                if pid is None or is_below(space)
+            ]
+            if len(members) > 1:
+                drawn.append(f"Network of user namespace {owner.id}")
+                drawn += [f"├─ {_shown(member)}" for member in members[:-1]]
+                drawn.append(f"└─ {_shown(members[-1])}")
+    return drawn
+
+
+def _shown(member: LiveNamespace) -> str:
+    words = [
+        f"{'→'.join(map(str, process.pids))} {clean(process.name)}"
+        for process in member.processes[:1]
+    ]
+    return " ".join([*words, *member.addresses])
