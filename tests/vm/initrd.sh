@@ -19,10 +19,10 @@ cp "$here/inside.sh" "$here/systemd.sh" "$work/"
 install -m 755 "$here/root.sh" "$work/init"
 
 # Those after overlay are for tests of networks: bridge and veth for private networks, sch_ingress
-# and cls_bpf for the faults in them, nf_tables for what a command tries in its own. The kernel would
-# load them itself if it could reach its modules.
+# and cls_bpf for the faults in them, nf_tables for what a command tries in its own, and nft_tproxy
+# for the way out. The kernel would load them itself if it could reach its modules.
 [ -e "$kernel/lib/modules/$version/modules.dep" ] || depmod -b "$kernel" "$version"
-for module in virtio_pci virtiofs overlay tun bridge veth sch_ingress cls_bpf nf_tables; do
+for module in virtio_pci virtiofs overlay tun bridge veth sch_ingress cls_bpf nf_tables nft_tproxy; do
     modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r file; do
     name=$(basename "$file")
