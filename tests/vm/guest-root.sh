@@ -47,7 +47,7 @@ cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
 cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
 sed 's/:.*/:*:19000:0:99999:7:::/' "$root/etc/passwd" >"$root/etc/shadow"
 chmod 640 "$root/etc/shadow"
-printf '%s: files\n' passwd group hosts >"$root/etc/nsswitch.conf"
+printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' >"$root/etc/nsswitch.conf"
 echo 127.0.0.1 localhost >"$root/etc/hosts"
 echo guest >"$root/etc/hostname"
 for link in awk:gawk which:which.debianutils sh:dash; do
