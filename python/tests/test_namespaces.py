@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 import seclude
-from seclude.tree import Box, Node, grow, lines, svg
+from seclude.tree import Box, Node, grow, lines, networks, svg
 
 from .conftest import PATIENCE
 
@@ -188,6 +188,18 @@ def test_boxes_without_a_first_process_stand_in_the_one_around_them() -> None:
     empty, entered = space(200, 100), space(300, 200, known((30, 7, 4), 0))
     seen = seclude.Namespaces((space(100, None, known((1,), 0)), empty, entered), ())
     assert outline(grow(seen)) == ["100", (1,), ["200", ["300", (30,)]]]
+
+
+def test_parents_in_a_circle_are_no_endless_line() -> None:
+    owner = seclude.LiveNamespace("user", 1, None, 0, None, (), (), ())
+    addresses = ("10.9.0.1",)
+    members = [
+        seclude.LiveNamespace("net", net, 1, None, None, (process,), (), addresses)
+        for net, process in ((2, known((20,), 30)), (3, known((30,), 20)))
+    ]
+    seen = seclude.Namespaces((owner, *members), ())
+    assert networks(seen, 99) == []
+    assert len(networks(seen, 20)) == len(networks(seen)) == 3
 
 
 def test_the_kernels_threads_are_counted() -> None:

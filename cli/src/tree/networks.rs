@@ -13,24 +13,23 @@ use std::collections::BTreeMap;
 pub fn networks(seen: &Namespaces, pid: Option<u32>) -> Vec<String> {
     let users = seen.list.iter().filter(|one| one.kind == Namespace::User);
     let owners = users.filter(|one| one.processes.is_empty());
-    owners.flat_map(|owner| network(seen, owner, pid)).collect()
-}
-
-fn network(seen: &Namespaces, owner: &LiveNamespace, pid: Option<u32>) -> Vec<String> {
     let all = seen.list.iter().flat_map(|one| &one.processes);
     let parents: BTreeMap<u32, u32> = all.map(|process| (process.pid, process.parent)).collect();
-    let is_below = |member: &LiveNamespace, top: u32| {
+    let is_below = |member: &&LiveNamespace| {
         let first = member.processes.first().map(|process| process.pid);
-        let mut line = std::iter::successors(first, |pid| parents.get(pid).copied());
-        line.any(|pid| pid == top)
+        let line = std::iter::successors(first, |pid| parents.get(pid).copied());
+        // The processes were read one after another. With an id that was used again meanwhile, the
+        // line can be a circle.
+        pid.is_none_or(|top| line.take(parents.len()).any(|pid| pid == top))
     };
-    let is_member = |one: &&LiveNamespace| {
-        one.kind == Namespace::Net
-            && one.owner == Some(owner.id)
-            && !one.addresses.is_empty()
-            && pid.is_none_or(|top| is_below(one, top))
-    };
-    let members: Vec<&LiveNamespace> = seen.list.iter().filter(is_member).collect();
+    let networks = seen.list.iter().filter(|one| one.kind == Namespace::Net);
+    let shown: Vec<_> = networks.filter(|one| !one.addresses.is_empty()).filter(is_below).collect();
+    let members =
+        |owner: u64| shown.iter().copied().filter(|one| one.owner == Some(owner)).collect();
+    owners.flat_map(|owner| network(owner, members(owner.id))).collect()
+}
+
+fn network(owner: &LiveNamespace, members: Vec<&LiveNamespace>) -> Vec<String> {
     if members.len() < 2 {
         return Vec::new();
     }

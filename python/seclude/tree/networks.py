@@ -23,9 +23,13 @@ def networks(seen: Namespaces, pid: int | None = None) -> list[str]:
 
     def is_below(member: LiveNamespace) -> bool:
         at = next((process.pid for process in member.processes), None)
-        while at is not None and at != pid:
+        # The processes were read one after another. With an id that was used again meanwhile, the
+        # line can be a circle.
+        for _ in parents:
+            if at is None or at == pid:
+                break
             at = parents.get(at)
-        return at is not None
+        return at == pid
 
     drawn = []
     for owner in seen:

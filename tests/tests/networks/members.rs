@@ -6,8 +6,8 @@ use seclude_tests::caller::as_each;
 use std::sync::Barrier;
 use std::time::Duration;
 
-/// Like `ask`. Goes on while the kernel's table of neighbours is full: it holds 1024 of all networks
-/// together, and forgets them after some seconds.
+/// Like `ask`. Goes on while the kernel's table of neighbours is full. It holds 1024 of all
+/// networks together, and forgets them after some seconds.
 const INSIST: &str = "
 def insist(host):
     while (answer := ask(host, 30)) == 'OSError': time.sleep(1)

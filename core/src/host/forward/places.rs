@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_gets_the_place_that_is_given_back() {
+    fn a_connection_that_waits_gets_the_place_that_is_given_back() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let share = Places::of(4).share();

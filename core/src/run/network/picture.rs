@@ -38,7 +38,7 @@ impl fmt::Display for Network {
 }
 
 impl Network {
-    /// What happens to that which a member sends.
+    /// The faults that meet what a member sends, a line for each.
     fn faults_of(&self, from: &Member, members: &[Member]) -> Vec<String> {
         let state = self.0.members();
         let others = || members.iter().filter(|to| *to != from);

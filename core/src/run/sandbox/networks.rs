@@ -92,14 +92,13 @@ impl Sandbox {
 
     /// The sandbox with this address in its network, and these ports on the host.
     pub(crate) fn at(self, address: Option<IpAddr>, ports: &[PublishedPort]) -> Sandbox {
-        if address.is_none() && ports.is_empty() {
+        let address = address.map(|address| address.to_string());
+        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        if self.policy.address == address && self.policy.ports == ports {
             // It stays the one that has been compiled.
             return self;
         }
-        self.with(|policy| {
-            policy.address = address.map(|address| address.to_string());
-            policy.ports = ports.iter().map(ToString::to_string).collect();
-        })
+        self.with(|policy| (policy.address, policy.ports) = (address, ports))
     }
 
     /// The sandbox for a command that enters a cell of this one: it is where the cell is, and no
