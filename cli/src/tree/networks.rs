@@ -8,8 +8,8 @@ use super::lines::ids;
 use seclude::{LiveNamespace, Namespace, Namespaces};
 use std::collections::BTreeMap;
 
-/// A line for each network, and one for each member, by its first process and its addresses. With
-/// `pid`, only members below this process.
+/// A line for each network, and one for each member, with its first process and its addresses, by
+/// which they are sorted. With `pid`, only members below this process.
 pub fn networks(seen: &Namespaces, pid: Option<u32>) -> Vec<String> {
     let users = seen.list.iter().filter(|one| one.kind == Namespace::User);
     let owners = users.filter(|one| one.processes.is_empty());
@@ -24,8 +24,13 @@ pub fn networks(seen: &Namespaces, pid: Option<u32>) -> Vec<String> {
     };
     let networks = seen.list.iter().filter(|one| one.kind == Namespace::Net);
     let shown: Vec<_> = networks.filter(|one| !one.addresses.is_empty()).filter(is_below).collect();
-    let members =
-        |owner: u64| shown.iter().copied().filter(|one| one.owner == Some(owner)).collect();
+    let members = |owner: u64| {
+        let members = shown.iter().copied().filter(|one| one.owner == Some(owner));
+        let mut members: Vec<&LiveNamespace> = members.collect();
+        // The numbers of namespaces are used again, so they tell no order.
+        members.sort_by_key(|member| &member.addresses);
+        members
+    };
     owners.flat_map(|owner| network(owner, members(owner.id))).collect()
 }
 

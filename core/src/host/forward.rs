@@ -9,16 +9,18 @@ pub mod count;
 pub mod datagrams;
 pub mod places;
 pub mod streams;
+mod tasks;
 mod vendor;
 
 pub use count::Counters;
 pub use places::{Places, Seat, Share};
+pub use tasks::{Tasks, Token};
 pub use vendor::Vendor;
 
 use crate::base::error::{Error, Result};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::future::Future;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -87,14 +89,14 @@ impl Forwarder {
         &self.places
     }
 
-    /// Runs a service until it is dropped. Each of its tasks holds the token, or something that
-    /// does.
+    /// Runs a service until it is dropped. It starts further tasks by the token.
     pub fn serve<F>(self: &Arc<Self>, service: impl FnOnce(Token) -> F) -> Service
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (alive, ended) = channel();
-        let task = self.handle.spawn(service(Token { _alive: alive }));
+        let token = Token::new(alive);
+        let task = self.handle.spawn(token.task(service(token.clone())));
         Service { task: task.abort_handle(), ended: Mutex::new(ended), forwarder: self.clone() }
     }
 }
@@ -112,12 +114,6 @@ impl Drop for Forwarder {
             let _ = thread.join();
         }
     }
-}
-
-/// Tells that some task of a service is not over.
-#[derive(Debug)]
-pub struct Token {
-    _alive: Sender<()>,
 }
 
 /// Something that the thread does, such as a published port. Dropping it ends that: its sockets are
@@ -138,5 +134,40 @@ impl Drop for Service {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         // The token is dropped with the last task. The thread is never busy for as long as this.
         let _ = ended.recv_timeout(Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_tasks_of_a_service_hold_is_gone_with_the_service() {
+        let forwarder = Forwarder::get().unwrap();
+        for _ in 0..100 {
+            let held = Arc::new(());
+            let (started, all_started) = channel();
+            let service = forwarder.serve(|token| {
+                let held = held.clone();
+                async move {
+                    let mut tasks = token.tasks();
+                    for _ in 0..20 {
+                        let (held, mut inner) = (held.clone(), token.tasks());
+                        tasks.spawn(async move {
+                            inner.spawn(async move {
+                                std::future::pending::<()>().await;
+                                drop(held);
+                            });
+                            inner.join().await;
+                        });
+                    }
+                    let _ = started.send(());
+                    tasks.join().await;
+                }
+            });
+            all_started.recv().unwrap();
+            drop(service);
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
     }
 }

@@ -264,10 +264,7 @@ impl Cell {
         self.0.sandbox.prepare()?;
         let mut state = self.state();
         let old = state.alive.clone().ok_or_else(closed)?;
-        // The new sandbox has the same host name, address and ports.
-        let again = old.where_it_is()?;
-        old.leave_networks();
-        let alive = Alive::start(&again, Purpose::Cell)?;
+        let alive = old.start_again()?;
         state.enforced = alive.ready()?;
         state.limits = self.0.sandbox.policy().limits.clone();
         state.alive = Some(Arc::new(alive));

@@ -105,10 +105,19 @@ impl Alive {
         purpose: Purpose,
         existing: Option<&Existing>,
     ) -> Result<Alive> {
+        sandbox.policy().check()?;
+        let connections = Connections::open(sandbox, None)?;
+        Alive::start_connected(sandbox, purpose, existing, connections)
+    }
+
+    fn start_connected(
+        sandbox: &Sandbox,
+        purpose: Purpose,
+        existing: Option<&Existing>,
+        connections: Connections,
+    ) -> Result<Alive> {
         let policy = sandbox.policy();
-        policy.check()?;
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
-        let connections = Connections::open(sandbox)?;
         let birthplace = connections.birthplace()?;
         let joined = existing.map(Existing::descriptors).transpose()?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.

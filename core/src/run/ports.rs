@@ -17,7 +17,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// A port of a sandbox that is published on the host: [`Sandbox::ports`](crate::Sandbox::ports).
@@ -39,7 +38,8 @@ impl std::fmt::Display for PublishedPort {
     }
 }
 
-/// The host's sockets of a policy's published ports.
+/// The host's sockets of a policy's published ports. They stay open over the reset of a cell, so
+/// that nothing else takes the ports meanwhile.
 #[derive(Debug)]
 pub struct Bound {
     sockets: Vec<(PublishedPort, Socket)>,
@@ -54,8 +54,9 @@ enum Socket {
 /// Published ports. Dropping it closes them, and all their connections.
 #[derive(Debug)]
 pub struct Ports {
+    // Declared first: nothing uses the sockets any more when they are closed.
     _service: Service,
-    list: Vec<PublishedPort>,
+    bound: Bound,
 }
 
 impl Bound {
@@ -81,19 +82,47 @@ impl Bound {
     pub fn serve(self, place: Birthplace<'_>) -> Result<Ports> {
         let vendor = Arc::new(Vendor::new(place.users, place.network)?);
         let forwarder = Forwarder::get()?;
-        let list = self.sockets.iter().map(|(port, _)| *port).collect();
+        let copies = self.sockets.iter().map(|(port, socket)| Ok((*port, socket.try_clone()?)));
+        let copies: io::Result<Vec<_>> = copies.collect();
+        let copies = copies.map_err(|error| Error::io("copy the socket of a port", error))?;
         let share = forwarder.places().share();
         let service = forwarder.serve(|token| {
-            let lane = Lane { vendor, share, counters: Arc::default(), _token: token };
-            run(Arc::new(lane), self.sockets)
+            let lane = Lane { vendor, share, counters: Arc::default(), token };
+            run(Arc::new(lane), copies)
         });
-        Ok(Ports { _service: service, list })
+        Ok(Ports { _service: service, bound: self })
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        for (_, socket) in &self.sockets {
+            // Another thread may be starting a process just then, which has a copy of the
+            // descriptor until it executes its program. The port must be free all the same.
+            if let Socket::Tcp(listener) = socket {
+                let _ = shutdown(listener.as_raw_fd(), Shutdown::Read);
+            }
+        }
+    }
+}
+
+impl Socket {
+    fn try_clone(&self) -> io::Result<Socket> {
+        match self {
+            Socket::Tcp(listener) => listener.try_clone().map(Socket::Tcp),
+            Socket::Udp(socket) => socket.try_clone().map(Socket::Udp),
+        }
     }
 }
 
 impl Ports {
-    pub fn list(&self) -> &[PublishedPort] {
-        &self.list
+    pub fn list(&self) -> Vec<PublishedPort> {
+        self.bound.sockets.iter().map(|(port, _)| *port).collect()
+    }
+
+    /// Closes all connections, and keeps the sockets.
+    pub fn release(self) -> Bound {
+        self.bound
     }
 }
 
@@ -133,17 +162,17 @@ struct Lane {
     vendor: Arc<Vendor>,
     share: Arc<Share>,
     counters: Arc<Counters>,
-    _token: Token,
+    token: Token,
 }
 
 /// Runs until it is dropped, and everything with it.
 async fn run(lane: Arc<Lane>, sockets: Vec<(PublishedPort, Socket)>) {
-    let mut tasks = JoinSet::new();
+    let mut tasks = lane.token.tasks();
     for (port, socket) in sockets {
         match socket {
             Socket::Tcp(socket) => {
                 if let Ok(socket) = TcpListener::from_std(socket) {
-                    tasks.spawn(accept(lane.clone(), Open(socket), port.inside));
+                    tasks.spawn(accept(lane.clone(), socket, port.inside));
                 }
             }
             Socket::Udp(socket) => {
@@ -153,22 +182,12 @@ async fn run(lane: Arc<Lane>, sockets: Vec<(PublishedPort, Socket)>) {
             }
         }
     }
-    while tasks.join_next().await.is_some() {}
+    tasks.join().await;
 }
 
-/// A listener that is closed for all when it is dropped. Another thread may be starting a process
-/// just then, which has a copy of the descriptor until it executes its program.
-struct Open(TcpListener);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let _ = shutdown(self.0.as_raw_fd(), Shutdown::Read);
-    }
-}
-
-async fn accept(lane: Arc<Lane>, listener: Open, port: u16) {
+async fn accept(lane: Arc<Lane>, listener: TcpListener, port: u16) {
     let carry = |outside, seat| connection(lane.clone(), outside, port, seat);
-    streams::accept(&listener.0, lane.share.clone(), carry).await;
+    streams::accept(&listener, lane.share.clone(), lane.token.tasks(), carry).await;
 }
 
 async fn connection(lane: Arc<Lane>, outside: TcpStream, port: u16, _seat: Seat) {
@@ -180,7 +199,7 @@ async fn connection(lane: Arc<Lane>, outside: TcpStream, port: u16, _seat: Seat)
 
 async fn receive(lane: Arc<Lane>, socket: UdpSocket, port: u16) {
     let socket = Arc::new(socket);
-    let mut tasks = JoinSet::new();
+    let mut tasks = lane.token.tasks();
     let mut flows: HashMap<SocketAddr, Weak<datagrams::Flow>> = HashMap::new();
     let mut buffer = vec![0; datagrams::LONGEST];
     loop {
@@ -189,7 +208,6 @@ async fn receive(lane: Arc<Lane>, socket: UdpSocket, port: u16) {
             sleep(Duration::from_millis(1)).await;
             continue;
         };
-        while tasks.try_join_next().is_some() {}
         let mut flow = flows.get(&peer).and_then(Weak::upgrade);
         if flow.is_none() {
             flows.retain(|_, flow| flow.strong_count() > 0);

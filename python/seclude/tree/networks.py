@@ -6,6 +6,7 @@ there is no process.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from .grow import clean
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def networks(seen: Namespaces, pid: int | None = None) -> list[str]:
     """Return a line for each network, and one for each member: first process and addresses.
 
-    With `pid`, only members below this process count.
+    Members are sorted by their addresses. With `pid`, only members below this process count.
     """
     parents = {process.pid: process.parent for space in seen for process in space.processes}
 
@@ -40,11 +41,18 @@ def networks(seen: Namespaces, pid: int | None = None) -> list[str]:
                 if space.kind == "net" and space.owner == owner.id and space.addresses
                 if pid is None or is_below(space)
             ]
+            # The numbers of namespaces are used again, so they tell no order.
+            members.sort(key=_place)
             if len(members) > 1:
                 drawn.append(f"Network of user namespace {owner.id}")
                 drawn += [f"├─ {_shown(member)}" for member in members[:-1]]
                 drawn.append(f"└─ {_shown(members[-1])}")
     return drawn
+
+
+def _place(member: LiveNamespace) -> list[tuple[int, int]]:
+    addresses = map(ip_address, member.addresses)
+    return [(address.version, int(address)) for address in addresses]
 
 
 def _shown(member: LiveNamespace) -> str:

@@ -2,13 +2,13 @@
 
 use super::count::{Counted, Counters};
 use super::places::{BUFFER, Seat, Share};
+use super::tasks::Tasks;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// Has each connection carried in a task of its own. Runs until it is dropped, and the tasks with
@@ -16,11 +16,11 @@ use tokio::time::sleep;
 pub async fn accept<F>(
     listener: &TcpListener,
     share: Arc<Share>,
+    mut tasks: Tasks,
     carry: impl Fn(TcpStream, Seat) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut tasks = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -31,7 +31,6 @@ pub async fn accept<F>(
             // No descriptor is free, or the connection has ended already.
             Err(_) => sleep(Duration::from_millis(20)).await,
         }
-        while tasks.try_join_next().is_some() {}
     }
 }
 

@@ -22,16 +22,17 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Sets up what the policy asks for, before the sandbox starts.
+    /// Sets up what the policy asks for, before the sandbox starts. `kept`: the sockets of its
+    /// published ports, if they are open already.
     ///
     /// # Errors
     ///
     /// Some part cannot be set up. The sandbox must not start.
-    pub fn open(sandbox: &Sandbox) -> Result<Connections> {
+    pub fn open(sandbox: &Sandbox, kept: Option<Bound>) -> Result<Connections> {
         let policy = sandbox.policy();
         let decider = sandbox.needed_decider()?.cloned();
         // First, because a port in use is the likeliest mistake.
-        let bound = Bound::open(policy)?;
+        let bound = if kept.is_some() { kept } else { Bound::open(policy)? };
         let (hostname, address) = (policy.hostname.as_deref(), policy.address.as_deref());
         let membership = sandbox.needed_network()?.map(|network| network.join(hostname, address));
         let mut connections = Connections {

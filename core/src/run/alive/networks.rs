@@ -10,8 +10,7 @@ use crate::host::socket::wait_for_any;
 use crate::policy::Namespace;
 use crate::policy::outcome::EgressReport;
 use crate::run::network::{Membership, Network};
-use crate::run::ports::PublishedPort;
-use crate::run::sandbox::Sandbox;
+use crate::run::ports::{Bound, Ports, PublishedPort};
 use crate::run::warden::Warden;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,26 +38,27 @@ impl Alive {
         self.connections().memberships.iter().flat_map(Membership::addresses).collect()
     }
 
-    /// The sandbox with the address that it has in its policy's network, and the ports that it has
-    /// on the host.
-    pub fn where_it_is(&self) -> Result<Sandbox> {
-        let is_member = self.sandbox.needed_network()?.is_some();
-        let connections = self.connections();
-        let home = connections.memberships.first().filter(|_| is_member);
-        let address = home.and_then(|home| home.addresses().first().copied());
-        let ports = connections.ports.as_ref().map_or(&[][..], |ports| ports.list());
-        Ok(self.sandbox.clone().at(address, ports))
+    /// Takes the sandbox out of its private networks, and ends its connections and its way out.
+    /// Returns the sockets of its published ports.
+    pub fn leave_networks(&self) -> Option<Bound> {
+        let ended = std::mem::take(&mut *self.connections());
+        ended.ports.map(Ports::release)
     }
 
-    /// Takes the sandbox out of its private networks, and ends its ports and its way out.
-    pub fn leave_networks(&self) {
-        let ended = std::mem::take(&mut *self.connections());
-        drop(ended);
+    /// Starts the sandbox anew, with the address that it has in its policy's network, and with its
+    /// ports on the host. Its processes may still be ending.
+    pub fn start_again(&self) -> Result<Alive> {
+        let is_member = self.sandbox.needed_network()?.is_some();
+        let address = self.addresses().first().copied().filter(|_| is_member);
+        let again = self.sandbox.clone().at(address);
+        let ports = self.leave_networks();
+        let connections = Connections::open(&again, ports)?;
+        Alive::start_connected(&again, self.purpose, None, connections)
     }
 
     /// The ports that are published.
     pub fn ports(&self) -> Vec<PublishedPort> {
-        self.connections().ports.as_ref().map_or_else(Vec::new, |ports| ports.list().to_vec())
+        self.connections().ports.as_ref().map_or_else(Vec::new, Ports::list)
     }
 
     /// What the sandbox has reached outside, and what it has tried.

@@ -21,7 +21,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 /// Starts the gateway.
@@ -35,7 +34,7 @@ pub fn serve(
     let share = forwarder.places().share();
     forwarder.serve(|token| {
         let names = Mutex::default();
-        let gateway = Gateway { terms, vendor, ledger, names, share, _token: token };
+        let gateway = Gateway { terms, vendor, ledger, names, share, token };
         Arc::new(gateway).run(listening)
     })
 }
@@ -53,7 +52,7 @@ struct Gateway {
     ledger: Arc<Ledger>,
     names: Mutex<Names>,
     share: Arc<Share>,
-    _token: Token,
+    token: Token,
 }
 
 /// Where an allowed attempt goes: its addresses, in the order in which they are tried.
@@ -62,7 +61,7 @@ type Way = Vec<SocketAddr>;
 impl Gateway {
     /// Runs until it is dropped, and everything with it.
     async fn run(self: Arc<Self>, listening: Listening) {
-        let mut tasks = JoinSet::new();
+        let mut tasks = self.token.tasks();
         for listener in listening.tcp {
             if let Ok(listener) = TcpListener::from_std(listener) {
                 tasks.spawn(self.clone().accept(listener));
@@ -73,12 +72,12 @@ impl Gateway {
                 tasks.spawn(self.clone().receive(socket));
             }
         }
-        while tasks.join_next().await.is_some() {}
+        tasks.join().await;
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let carry = |stream, seat| self.clone().connection(stream, seat);
-        streams::accept(&listener, self.share.clone(), carry).await;
+        streams::accept(&listener, self.share.clone(), self.token.tasks(), carry).await;
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, _seat: Seat) {
@@ -93,7 +92,8 @@ impl Gateway {
             return streams::reset(stream);
         };
         if let Some(target) = target {
-            return credentials::carry(stream, target, way, self.ledger.bytes.clone()).await;
+            let (bytes, tasks) = (self.ledger.bytes.clone(), self.token.tasks());
+            return credentials::carry(stream, target, way, bytes, tasks).await;
         }
         match sockets::reach(&way).await {
             Some(outside) => streams::carry(stream, outside, &self.ledger.bytes).await,
@@ -126,7 +126,7 @@ impl Gateway {
 
     async fn receive(self: Arc<Self>, socket: UdpSocket) {
         let socket = Arc::new(socket);
-        let mut tasks = JoinSet::new();
+        let mut tasks = self.token.tasks();
         let mut flows: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>> = HashMap::new();
         let mut buffer = vec![0; datagrams::LONGEST];
         loop {
@@ -137,7 +137,6 @@ impl Gateway {
                     continue;
                 }
             };
-            while tasks.try_join_next().is_some() {}
             let datagram = buffer[..length].to_vec();
             if to.port() == DOMAIN {
                 // Without a place, the question is lost. The program asks again.

@@ -8,7 +8,6 @@ use crate::base::error::{Error, Result};
 use crate::policy::outcome::Attempt;
 use crate::run::egress::Decider;
 use crate::run::network::Network;
-use crate::run::ports::PublishedPort;
 use std::net::IpAddr;
 
 impl Sandbox {
@@ -90,15 +89,14 @@ impl Sandbox {
         self.decider.is_some()
     }
 
-    /// The sandbox with this address in its network, and these ports on the host.
-    pub(crate) fn at(self, address: Option<IpAddr>, ports: &[PublishedPort]) -> Sandbox {
+    /// The sandbox with this address in its network.
+    pub(crate) fn at(self, address: Option<IpAddr>) -> Sandbox {
         let address = address.map(|address| address.to_string());
-        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
-        if self.policy.address == address && self.policy.ports == ports {
+        if self.policy.address == address {
             // It stays the one that has been compiled.
             return self;
         }
-        self.with(|policy| (policy.address, policy.ports) = (address, ports))
+        self.with(|policy| policy.address = address)
     }
 
     /// The sandbox for a command that enters a cell of this one: it is where the cell is, and no

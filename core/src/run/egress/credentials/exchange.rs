@@ -3,9 +3,9 @@
 use super::super::sockets;
 use super::headers;
 use super::target::Target;
-use crate::host::forward::Counters;
 use crate::host::forward::count::Counted;
 use crate::host::forward::places::BUFFER;
+use crate::host::forward::{Counters, Tasks};
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self as client, SendRequest};
@@ -21,7 +21,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// A program's connection.
@@ -33,10 +32,9 @@ struct Exchange {
 }
 
 /// The caller's connection to the server. It ends with the program's.
-#[derive(Default)]
 struct Upstream {
     sender: Option<SendRequest<Incoming>>,
-    connection: JoinSet<()>,
+    connection: Tasks,
 }
 
 type Body = Either<Incoming, Full<Bytes>>;
@@ -50,10 +48,12 @@ pub async fn carry(
     target: Arc<Target>,
     way: Vec<SocketAddr>,
     counters: Arc<Counters>,
+    tasks: Tasks,
 ) {
     let _ = inside.set_nodelay(true);
     let inside = TokioIo::new(Counted::new(inside, counters));
-    let exchange = Arc::new(Exchange { target, way, upstream: Mutex::default() });
+    let upstream = Mutex::new(Upstream { sender: None, connection: tasks });
+    let exchange = Arc::new(Exchange { target, way, upstream });
     let service = service_fn(move |request| {
         let exchange = exchange.clone();
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
@@ -109,7 +109,8 @@ impl Exchange {
 
     async fn connect(&self, upstream: &mut Upstream) -> Result<(), String> {
         const PATIENCE: Duration = Duration::from_secs(30);
-        *upstream = Upstream::default();
+        upstream.sender = None;
+        upstream.connection.end().await;
         let stream = sockets::reach(&self.way).await.ok_or("it does not answer")?;
         let _ = stream.set_nodelay(true);
         let stream: Box<dyn Stream> = match &self.target.tls {
