@@ -45,11 +45,6 @@ impl Tasks {
         self.set.spawn(self.token.task(task));
     }
 
-    /// Ends all.
-    pub async fn end(&mut self) {
-        self.set.shutdown().await;
-    }
-
     /// Waits until none is left.
     pub async fn join(mut self) {
         while self.set.join_next().await.is_some() {}

@@ -30,7 +30,7 @@ pub const PORT: u16 = 80;
 #[cfg(not(feature = "credentials"))]
 mod without {
     use crate::base::error::{Error, ErrorKind, Result};
-    use crate::host::forward::{Counters, Tasks};
+    use crate::host::forward::{Counters, Token};
     use crate::policy::egress::{Credential, Origin};
     use std::net::SocketAddr;
     use std::sync::Arc;
@@ -64,7 +64,7 @@ mod without {
         _target: Arc<Target>,
         _way: Vec<SocketAddr>,
         _counters: Arc<Counters>,
-        _tasks: Tasks,
+        _token: Token,
     ) {
     }
 }

@@ -92,8 +92,8 @@ impl Gateway {
             return streams::reset(stream);
         };
         if let Some(target) = target {
-            let (bytes, tasks) = (self.ledger.bytes.clone(), self.token.tasks());
-            return credentials::carry(stream, target, way, bytes, tasks).await;
+            let (bytes, token) = (self.ledger.bytes.clone(), self.token.clone());
+            return credentials::carry(stream, target, way, bytes, token).await;
         }
         match sockets::reach(&way).await {
             Some(outside) => streams::carry(stream, outside, &self.ledger.bytes).await,

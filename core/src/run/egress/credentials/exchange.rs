@@ -5,7 +5,7 @@ use super::headers;
 use super::target::Target;
 use crate::host::forward::count::Counted;
 use crate::host::forward::places::BUFFER;
-use crate::host::forward::{Counters, Tasks};
+use crate::host::forward::{Counters, Tasks, Token};
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self as client, SendRequest};
@@ -29,6 +29,7 @@ struct Exchange {
     /// The addresses of the server.
     way: Vec<SocketAddr>,
     upstream: Mutex<Upstream>,
+    token: Token,
 }
 
 /// The caller's connection to the server. It ends with the program's.
@@ -48,12 +49,12 @@ pub async fn carry(
     target: Arc<Target>,
     way: Vec<SocketAddr>,
     counters: Arc<Counters>,
-    tasks: Tasks,
+    token: Token,
 ) {
     let _ = inside.set_nodelay(true);
     let inside = TokioIo::new(Counted::new(inside, counters));
-    let upstream = Mutex::new(Upstream { sender: None, connection: tasks });
-    let exchange = Arc::new(Exchange { target, way, upstream });
+    let upstream = Mutex::new(Upstream { sender: None, connection: token.tasks() });
+    let exchange = Arc::new(Exchange { target, way, upstream, token });
     let service = service_fn(move |request| {
         let exchange = exchange.clone();
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
@@ -109,8 +110,7 @@ impl Exchange {
 
     async fn connect(&self, upstream: &mut Upstream) -> Result<(), String> {
         const PATIENCE: Duration = Duration::from_secs(30);
-        upstream.sender = None;
-        upstream.connection.end().await;
+        *upstream = Upstream { sender: None, connection: self.token.tasks() };
         let stream = sockets::reach(&self.way).await.ok_or("it does not answer")?;
         let _ = stream.set_nodelay(true);
         let stream: Box<dyn Stream> = match &self.target.tls {
