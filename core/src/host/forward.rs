@@ -9,12 +9,12 @@ pub mod count;
 pub mod datagrams;
 pub mod places;
 pub mod streams;
-mod tasks;
+pub mod tasks;
 mod vendor;
 
 pub use count::Counters;
 pub use places::{Places, Seat, Share};
-pub use tasks::{Tasks, Token};
+pub use tasks::Token;
 pub use vendor::Vendor;
 
 use crate::base::error::{Error, Result};
