@@ -1,10 +1,10 @@
 //! The files of a sandbox: its root, binds, file systems in memory, and terminals.
 
-use crate::boundary::{Answer, bytes, data, texts};
+use crate::boundary::{Answer, bytes, data, strings, texts};
 use crate::error::seclude_error;
 use crate::limits::SECLUDE_UNLIMITED;
 use crate::sandbox::{build, seclude_sandbox};
-use seclude_core::{Bind, File, Tmpfs};
+use seclude_core::{Bind, File, Overlay, Tmpfs};
 use std::ffi::{c_char, c_int, c_void};
 
 /// The command may write, as far as the file permissions let its user outside.
@@ -170,6 +170,40 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
             tmpfs = tmpfs.noexec();
         }
         Ok(sandbox.entry(tmpfs))
+    });
+}
+
+/// Adds a writable view of the caller's directories `layers` at the absolute path `at`: an overlay
+/// file system. Nothing is written to them. What the sandbox changes is kept in memory, and is gone
+/// when the sandbox ends.
+///
+/// `layers` ends with NULL and has 1 to 64 directories, the lowest first: what is in several is the
+/// one in the last of them. At "/" they are the root, with the programs of another system
+/// (docs/roots.md). The changes take at most `size` bytes and `inodes` files and directories. With
+/// 0, these are 64 MiB and 65536.
+///
+/// For a privileged caller's command, the owner of each file is the user with the same number
+/// inside, so id 0 owns what the host's root owns (Linux 5.19). For an unprivileged caller's, the
+/// caller's files are the command's, and all others belong to nobody. Needs Linux 5.11, and 6.6
+/// unless the sandbox shares the user namespace.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_overlay(
+    sandbox: *mut seclude_sandbox,
+    layers: *const *const c_char,
+    at: *const c_char,
+    size: u64,
+    inodes: u64,
+) {
+    build(sandbox, |sandbox| {
+        let layers = strings("layers of overlay", layers)?;
+        let mut overlay = Overlay::new(layers, bytes("overlay", at)?);
+        if size != 0 {
+            overlay = overlay.size(size);
+        }
+        if inodes != 0 {
+            overlay = overlay.inodes(inodes);
+        }
+        Ok(sandbox.entry(overlay))
     });
 }
 

@@ -90,6 +90,8 @@ pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 40;
 pub const SECLUDE_STEP_LEND_NAMESPACES: c_int = 41;
 /// Start the command in the finished sandbox.
 pub const SECLUDE_STEP_START: c_int = 42;
+/// Mount an overlay file system.
+pub const SECLUDE_STEP_OVERLAY: c_int = 43;
 // faces: end
 
 pub(crate) const STEPS: &Words<c_int> = &[
@@ -136,6 +138,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_SECCOMP_FILTER, c"seccomp-filter"),
     (SECLUDE_STEP_LEND_NAMESPACES, c"lend-namespaces"),
     (SECLUDE_STEP_START, c"start"),
+    (SECLUDE_STEP_OVERLAY, c"overlay"),
     // faces: end
 ];
 

@@ -19,6 +19,7 @@ pub fn syntax(kind: &EntryKind) -> String {
             for (number, field) in kind.required.iter().enumerate() {
                 let name = field.name.to_uppercase();
                 match (number, is_place(field)) {
+                    (0, _) if field.kind == "paths" => text.push_str("LAYER[:LAYER...]"),
                     (0, _) => text.push_str(&name),
                     (_, true) => text.push_str(&format!("[:{name}]")),
                     (_, false) => text.push_str(&format!(":{name}")),
@@ -55,10 +56,19 @@ pub fn read(kind: &EntryKind, given: &OsStr) -> Result<Value> {
         entry.insert("data".into(), path_value(OsStr::from_bytes(&data)));
     } else {
         let least = kind.required.iter().filter(|field| !is_place(field)).count();
-        if !(least..=kind.required.len()).contains(&paths.len()) {
+        // A list takes all paths but those of the other values.
+        let list = kind.required.iter().find(|field| field.kind == "paths");
+        let most = if list.is_some() { usize::MAX } else { kind.required.len() };
+        if !(least..=most).contains(&paths.len()) {
             return Err(wrong("the number of paths is wrong"));
         }
-        for (field, path) in kind.required.iter().zip(paths.drain(..)) {
+        if let Some(list) = list {
+            let listed = paths.drain(..=paths.len() - kind.required.len()).map(absolute);
+            let listed = listed.map(|path| path.map(|path| path_value(&path)));
+            entry.insert(list.key.into(), listed.collect::<Result<Vec<Value>>>()?.into());
+        }
+        let single = kind.required.iter().filter(|field| field.kind != "paths");
+        for (field, path) in single.zip(paths.drain(..)) {
             let path = if field.name == "source" { absolute(path)? } else { path };
             entry.insert(field.key.into(), path_value(&path));
         }
@@ -135,6 +145,10 @@ mod tests {
             entry("tmpfs", "/t,size=64M,mode=0700").unwrap(),
             json!({"tmpfs": "/t", "size": "64M", "mode": "0700"})
         );
+        assert_eq!(
+            entry("overlay", "/a:/b:/,size=1M").unwrap(),
+            json!({"overlay": "/", "layers": ["/a", "/b"], "size": "1M"})
+        );
         assert_eq!(entry("symlink", "a:/b").unwrap(), json!({"target": "a", "symlink": "/b"}));
         assert_eq!(entry("bind", r"/a\:b\,c").unwrap(), json!({"bind": "/a:b,c"}));
     }
@@ -147,6 +161,7 @@ mod tests {
             ("tmpfs", "/t,size", "size needs a value"),
             ("bind", "/a,writable=1", "writable takes no value"),
             ("file", "/a", "two paths"),
+            ("overlay", "/a", "the number of paths"),
         ] {
             let error = entry(key, given).unwrap_err();
             assert!(error.contains(why) && error.contains("hint: "), "{error}");

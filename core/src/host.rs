@@ -1,5 +1,5 @@
 //! Everything that is created or opened outside the sandbox. That is the warden's executable and
-//! its launch, the command socket, cgroups and other mechanisms that enforce limits, terminals,
+//! its launch, the command socket, mount trees, cgroups and other mechanisms that enforce limits, terminals,
 //! descriptors of existing namespaces, and the container around the caller.
 
 pub mod cgroup;
@@ -16,3 +16,4 @@ pub mod socket;
 pub mod stage_clock;
 pub mod surroundings;
 pub mod terminal;
+pub mod trees;

@@ -29,7 +29,7 @@
 //! id has no rights outside, and there are no privileges. Each method of [`Sandbox`] opens or
 //! limits one thing:
 //!
-//! - files: [`Sandbox::bind`], [`Tmpfs`], [`Entry`]
+//! - files: [`Sandbox::bind`], [`Tmpfs`], [`Overlay`], [`Entry`]
 //! - namespaces: [`Namespace`]
 //! - limits of the whole sandbox: [`Limit`], [`Sandbox::memory`]
 //! - system calls: [`Seccomp`]

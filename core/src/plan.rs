@@ -27,7 +27,7 @@ pub use label::Label;
 use sources::Sources;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
@@ -104,6 +104,9 @@ pub struct Plan {
     pub steps: ListBuilder<Vec<u8>>,
     /// The labels of the steps, in the same order.
     pub labels: Vec<Label>,
+    /// The directories that the caller gives the warden as mount trees, in which each id owns what
+    /// the same id of the host owns.
+    pub trees: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -119,6 +122,7 @@ impl Plan {
             steps: ListBuilder::new(Vec::with_capacity(2048)),
             labels: Vec::new(),
             sources: 0,
+            trees: Vec::new(),
         };
         // A copy inherits its attributes from the template, which has already reset them.
         if manner.part != Part::Copy {
@@ -140,7 +144,8 @@ impl Plan {
         let flags =
             manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         let confined = policy.confined.is_some();
-        Ok(Plan { manner, confined, flags, steps: plan.steps, labels: plan.labels })
+        let Builder { steps, labels, trees, .. } = plan;
+        Ok(Plan { manner, confined, flags, steps, labels, trees })
     }
 }
 
@@ -149,12 +154,17 @@ struct Builder {
     labels: Vec<Label>,
     /// The number of sources so far.
     sources: u32,
+    /// The last of them, which the caller gives as mount trees.
+    trees: Vec<PathBuf>,
 }
 
 impl Builder {
     fn whole(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
         let own_files = policy.private(Namespace::Mount);
-        let sources = if own_files { self.open_sources(policy)? } else { Sources::default() };
+        let sources = match own_files {
+            true => self.open_sources(policy, manner.mapping)?,
+            false => Sources::default(),
+        };
         self.clocks(policy);
         self.admission(manner);
         self.identity(policy, manner.mapping, &sources);
@@ -184,7 +194,7 @@ impl Builder {
 
     /// The file system of a template. Each copy mounts its own parts over it.
     fn template(&mut self, policy: &Policy, manner: Manner) -> Result<()> {
-        let sources = self.open_sources(policy)?;
+        let sources = self.open_sources(policy, manner.mapping)?;
         self.admission(manner);
         self.identity(policy, manner.mapping, &sources);
         self.files(policy, &sources, false)?;

@@ -25,7 +25,7 @@ pub(crate) use check::check_inside;
 pub(crate) use confined::Confined;
 pub use confined::{BestEffort, Isolation};
 pub use files::types as entries;
-pub use files::types::{Bind, Entry, File, Tmpfs};
+pub use files::types::{Bind, Entry, File, Overlay, Tmpfs};
 pub(crate) use files::{Access, for_each_entry};
 pub(crate) use keys::for_each_key;
 pub(crate) use limits::{Cores, Demand, Limits, QUOTA_PERIOD, Share};
@@ -233,6 +233,27 @@ impl Policy {
     /// The capabilities that the command keeps, as bits.
     pub(crate) fn capability_set(&self) -> u64 {
         self.capabilities.iter().fold(0, |set, one| set | 1 << one.number())
+    }
+
+    /// The capabilities that the warden needs for this policy, as bits: those that the command
+    /// keeps, and for an overlay those over files, with which the kernel copies a file to change.
+    pub(crate) fn setup_capabilities(&self) -> u64 {
+        /// CAP_CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID.
+        const OVER_FILES: u64 = 0b11111;
+        let has_overlay = self.files.iter().any(|entry| matches!(entry, Entry::Overlay(_)));
+        self.capability_set() | if has_overlay { OVER_FILES } else { 0 }
+    }
+
+    /// The overlay that is the root. With `exact_files` it is an entry like the others.
+    pub(crate) fn root_overlay(&self) -> Option<&Overlay> {
+        self.files.iter().filter(|entry| entry.is_root() && !self.exact_files).find_map(|entry| {
+            if let Entry::Overlay(overlay) = entry { Some(overlay) } else { None }
+        })
+    }
+
+    /// Whether the root is read-only. With `exact_files`, an entry can make it so.
+    pub(crate) fn has_read_only_root(&self) -> bool {
+        !self.writable_root && !self.exact_files && self.root_overlay().is_none()
     }
 
     /// Whether a `dev` entry mounts devices of the sandbox's own.

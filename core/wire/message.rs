@@ -169,6 +169,8 @@ wire_data! {
         }
         /// Continues set-up after [`Step::Await`](super::plan::Step::Await): the caller has written
         /// the id maps and moved the warden into its cgroups.
+        ///
+        /// Beside it: the mount trees that the step asks for, in the order of the plan.
         3 Admitted {}
         /// Starts a command.
         ///

@@ -162,7 +162,9 @@ wire_data! {
         /// `own`, the ids outside are those of [`Setup`](super::message::Request::Setup) instead.
         34 CheckMaps { uids: IdRange, gids: IdRange, own: bool, }
         /// Waits until the caller has written the id maps and moved the warden into its cgroups.
-        2 Await {}
+        /// The caller then gives this number of mount trees, which are attached nowhere. They are
+        /// the next sources.
+        2 Await { trees: u32, }
         /// Becomes this user and group, with these supplementary groups, at most [`GROUPS_MAX`].
         /// Unless `exact`, the caller's groups may stay where setgroups(2) is denied. Capabilities
         /// stay until `Seal`.
@@ -196,6 +198,10 @@ wire_data! {
         /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's
         /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
+        /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`, they
+        /// are mount trees that the caller has given. The upper one is on a new tmpfs with this
+        /// size in bytes and number of inodes, which the overlay covers.
+        44 Overlay { at: &'a CStr, layers: List<'a, u32>, trees: bool, size: u64, inodes: u64, }
         /// Mounts the message queues of the sandbox's own ipc namespace.
         37 MessageQueues { at: &'a CStr, }
         /// Makes a symlink. One that exists already may stay as it is.

@@ -123,6 +123,7 @@ pub fn python() -> Vec<String> {
 fn python_type(field: &EntryField) -> &'static str {
     match field.kind {
         "path" => "Path",
+        "paths" => "Sequence[Path]",
         "place" => "Path | None = None",
         "data" => "str | bytes",
         "flag" => "bool = field(default=False, kw_only=True)",
@@ -182,6 +183,7 @@ pub fn list() -> Vec<String> {
     for kind in ENTRIES {
         let required = |field: &EntryField| match field.kind {
             "path" => Some(format!("\"{}\": path", field.key)),
+            "paths" => Some(format!("\"{}\": [path, …]", field.key)),
             "data" => Some(format!("\"{}\": text", field.key)),
             _ => None,
         };

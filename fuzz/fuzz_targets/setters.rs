@@ -41,6 +41,7 @@ enum Step {
     Bind(Text, Text, u32),
     Tmpfs(Text, u64),
     TmpfsWith(Text, u64, u64, u32, u32),
+    Overlay(Text, Text, u64, u64),
     Dir(Text, u32),
     Symlink(Text, Text),
     File(Text, Option<Vec<u8>>, u32),
@@ -117,6 +118,16 @@ unsafe fn perform(steps: &[Step]) {
                         c::files::seclude_sandbox_tmpfs_with(
                             sandbox, at, *size, *inodes, *mode, *flags,
                         )
+                    });
+                }
+                Step::Overlay(layer, at, size, inodes) => {
+                    layer.with(|layer| {
+                        let layers = [layer, std::ptr::null()];
+                        at.with(|at| {
+                            c::files::seclude_sandbox_overlay(
+                                sandbox, layers.as_ptr(), at, *size, *inodes,
+                            )
+                        });
                     });
                 }
                 Step::Dir(at, mode) => {

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Entry,
         File,
         Mqueue,
+        Overlay,
         Proc,
         ReadOnly,
         Symlink,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         directory,
         file,
         mqueue,
+        overlay,
         proc,
         readonly,
         symlink,
@@ -163,6 +165,7 @@ __all__ += [
     "Entry",
     "File",
     "Mqueue",
+    "Overlay",
     "Proc",
     "ReadOnly",
     "Symlink",
@@ -173,6 +176,7 @@ __all__ += [
     "directory",
     "file",
     "mqueue",
+    "overlay",
     "proc",
     "readonly",
     "symlink",
@@ -194,8 +198,8 @@ _HOMES = {
     ),
     # faces: begin entries with their module
     ".files": (
-        "Bind Chmod Dev Directory Entry File Mqueue Proc ReadOnly Symlink Tmpfs bind chmod dev"
-        " directory file mqueue proc readonly symlink tmpfs"
+        "Bind Chmod Dev Directory Entry File Mqueue Overlay Proc ReadOnly Symlink Tmpfs bind"
+        " chmod dev directory file mqueue overlay proc readonly symlink tmpfs"
     ),
     # faces: end
     ".egress": "Attempt EgressReport PublishedPort",

@@ -8,10 +8,13 @@ command starts. Each class also has a lower-case name, which reads better in a l
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from .policy_part import Part
 from .vocabulary import Path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,37 @@ class Tmpfs(EntryPart):
     inodes: int | None = None
     mode: int | None = None
     noexec: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay(EntryPart):
+    """A writable view of directories of the host: an overlay file system. Nothing is written to the
+    directories. What the sandbox changes is kept in memory, and is gone when the sandbox ends.
+
+    At `/`, the directories are the root, with the programs of another system: see docs/roots.md.
+    Their `/dev`, `/proc` and `/tmp` are covered by the sandbox's own. Elsewhere, mounts below the
+    directories are not visible. Set-user-ID bits and device nodes have no effect.
+
+    For a privileged caller's command, the owner of each file is the user with the same number
+    inside, so id 0 owns what the host's root owns (Linux 5.19; `mount_setattr(2)`). For an
+    unprivileged caller's command, the caller's files are the command's, and all others belong to
+    nobody. Needs Linux 5.11, and 6.6 unless the sandbox shares the user namespace: the kernel keeps
+    no attributes of users on a tmpfs before.
+
+    - `layers`: The directories outside, at most 64, the lowest first. What is in several is the one
+      in the last of them.
+    - `at`: The path inside.
+    - `size`: Limits the size of the changes in bytes. A file counts whole once it is changed.
+      Default: 64 MiB.
+    - `inodes`: Limits the number of changed files and directories. Default: 65536.
+    """
+
+    _keys: ClassVar = {"at": "overlay"}
+
+    layers: Sequence[Path]
+    at: Path
+    size: int | str | None = None
+    inodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +244,13 @@ class File(EntryPart):
 
 
 Entry: TypeAlias = (
-    Bind | Tmpfs | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
+    Bind | Tmpfs | Overlay | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
 )
 """An entry of the file system."""
 
 bind = Bind
 tmpfs = Tmpfs
+overlay = Overlay
 mqueue = Mqueue
 proc = Proc
 dev = Dev

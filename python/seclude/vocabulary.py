@@ -137,6 +137,7 @@ Step: TypeAlias = Literal[
     "seccomp-filter",
     "lend-namespaces",
     "start",
+    "overlay",
 ]
 # faces: end
 

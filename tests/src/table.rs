@@ -348,6 +348,14 @@ impl Case {
             }
             stage.caller.own(&place);
         }
+        let below = |name: &String| {
+            let parents = Path::new(name).ancestors().skip(1);
+            parents
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .map(|it| stage.dir.join(it))
+                .collect::<Vec<_>>()
+        };
+        self.fixtures.keys().flat_map(below).for_each(|parent| stage.caller.own(&parent));
         Ok(())
     }
 

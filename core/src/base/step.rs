@@ -94,6 +94,8 @@ named! {
         LendNamespaces = "lend-namespaces",
         /// Start the command in the finished sandbox.
         Start = "start",
+        /// Mount an overlay file system.
+        Overlay = "overlay",
     }
 }
 
@@ -104,7 +106,7 @@ impl Step {
             plan::Step::Attributes {} => Step::Attributes,
             plan::Step::MapOwnIds { .. } => Step::MapIds,
             plan::Step::CheckMaps { .. } => Step::CheckIds,
-            plan::Step::Await {} => Step::Admission,
+            plan::Step::Await { .. } => Step::Admission,
             plan::Step::BecomeUser { .. } | plan::Step::KeepUser { .. } => Step::BecomeUser,
             plan::Step::TimeOffsets { .. } => Step::Clocks,
             plan::Step::HostName { .. } => Step::HostName,
@@ -117,6 +119,7 @@ impl Step {
             plan::Step::Directory { .. } => Step::Directory,
             plan::Step::Bind { .. } => Step::Bind,
             plan::Step::Tmpfs { .. } => Step::Tmpfs,
+            plan::Step::Overlay { .. } => Step::Overlay,
             plan::Step::MessageQueues { .. } => Step::MessageQueues,
             plan::Step::Symlink { .. } => Step::Symlink,
             plan::Step::File { .. } | plan::Step::BoundFile { .. } => Step::File,

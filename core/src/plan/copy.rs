@@ -17,7 +17,7 @@ const PROC: &str = "/proc";
 /// Whether sandboxes of this policy can be copies of a template.
 ///
 /// They cannot if:
-/// - the root is writable, because the copies would share it;
+/// - the root is writable, or something is an overlay, because the copies would share it;
 /// - the policy says what the file system consists of, which may be mounts over mounts;
 /// - the policy shares a namespace that a template must have of its own;
 /// - the caller makes the network;
@@ -30,6 +30,7 @@ pub fn has_template(policy: &Policy) -> bool {
     own && !policy.has_given_network()
         && !policy.writable_root
         && !policy.exact_files
+        && !policy.files.iter().any(|entry| matches!(entry, Entry::Overlay(_)))
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]
             .into_iter()
             .all(|place| is_uncovered(policy, place))
@@ -64,10 +65,7 @@ pub fn cell_protections(policy: &Policy) -> u64 {
         && !policy.exact_files
         && !policy.files.iter().any(|entry| entry.at() == Path::new(PROC));
     when(own_files, protection::ROOT)
-        | when(
-            own_files && !policy.writable_root && !policy.exact_files,
-            protection::READ_ONLY_ROOT,
-        )
+        | when(own_files && policy.has_read_only_root(), protection::READ_ONLY_ROOT)
         | when(own_proc && !policy.nested, protection::MASKED_PROC)
         | when(!policy.nested, protection::NO_NESTED_USERS)
 }

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 /// entry with the same path.
 pub fn with_defaults(policy: &Policy) -> Policy {
     let mut completed = policy.clone();
-    if policy.exact_files {
+    if policy.exact_files || policy.root_overlay().is_some() {
         completed.system = System::Empty;
-    } else if policy.private(Namespace::Mount) {
+    }
+    if !policy.exact_files && policy.private(Namespace::Mount) {
         let mut files: Vec<Entry> =
             entries(policy).into_iter().filter(|entry| !is_covered(policy, entry.at())).collect();
         files.append(&mut completed.files);
@@ -31,13 +32,16 @@ fn is_covered(policy: &Policy, place: &Path) -> bool {
     policy.files.iter().any(covers)
 }
 
+/// The size of a tmpfs for which the policy has none. A sampled limit on memory does not count
+/// files in memory, so each tmpfs is at most as large as the limit.
+pub fn scratch_size(policy: &Policy, usual: u64) -> u64 {
+    policy.limits.memory.map_or(usual, |limit| limit.max(4096).min(usual))
+}
+
 fn entries(policy: &Policy) -> Vec<Entry> {
-    // A sampled limit on memory does not count files in memory. So each tmpfs is at most as large
-    // as the limit.
-    let most = policy.limits.memory.map_or(u64::MAX, |limit| limit.max(4096));
     let scratch = profile::SCRATCH
         .iter()
-        .map(|(at, size, inodes)| Tmpfs::new(at).size(most.min(*size)).inodes(*inodes));
+        .map(|(at, size, inodes)| Tmpfs::new(at).size(scratch_size(policy, *size)).inodes(*inodes));
     // The host's files apply only to a network that is shared with the caller, not to a joined one.
     let shared = if policy.share.contains(&Namespace::Net) { profile::NETWORK } else { &[] };
     let shared = shared.iter().map(|path| Bind::new(path, path).optional());

@@ -4,13 +4,16 @@
 use super::devices::size_of_memory;
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::entries::{Chmod, Dir, Entry, File, Mqueue, Symlink, Tmpfs};
+use crate::policy::entries::{Chmod, Dir, Entry, File, Mqueue, Overlay, Symlink, Tmpfs};
 use crate::policy::profile;
 use crate::policy::{Policy, System};
 use crate::wire::codec::ListBuilder;
 use crate::wire::plan::{Step, attribute};
 use std::ffi::{CStr, CString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The directory with the sandbox's own devices.
+const DEVICES: &CStr = c"/dev";
 
 impl Builder {
     /// All steps of the file system except the last ones, which restrict it. `hide`: `/proc` shows
@@ -29,6 +32,13 @@ impl Builder {
             "mount a tmpfs as the new root",
         );
         self.system(policy, sources)?;
+        if let Some(overlay) = policy.root_overlay() {
+            self.overlay(policy, overlay, &sources.root_layers)?;
+            // Other systems have device nodes there, which would not work, and links.
+            let (size, attributes) = (profile::ROOT_SIZE, attribute::NO_SUID | attribute::NO_DEV);
+            let step = Step::Tmpfs { at: DEVICES, size, inodes: 0, mode: 0o755, attributes };
+            self.push_at(step, "mount a tmpfs on /dev", path_of(DEVICES));
+        }
         let own: Vec<&Path> = policy.files.iter().map(Entry::at).collect();
         let given = |path: &CStr| own.contains(&path_of(path));
         // An entry of the policy with the same path replaces the directory.
@@ -68,7 +78,7 @@ impl Builder {
         if !given(c"/proc") {
             self.proc(sources, c"/proc", hide);
         }
-        self.entries(policy, sources, |_| true)?;
+        self.entries(policy, sources, |entry| policy.exact_files || !entry.is_root())?;
         self.names_inside(policy, &given);
         Ok(())
     }
@@ -167,22 +177,27 @@ impl Builder {
         sources: &Sources,
         chosen: impl Fn(&Entry) -> bool,
     ) -> Result<()> {
-        let mut binds = sources.binds.iter();
-        let mut steps: Vec<(&Entry, Option<u32>)> = Vec::new();
+        let (mut binds, mut layers) = (sources.binds.iter(), sources.layers.iter());
+        let mut steps: Vec<(&Entry, &[u32])> = Vec::new();
         for entry in policy.files.iter().filter(|entry| chosen(entry)) {
-            let source = entry.bind().and_then(|_| binds.next()).map(|(number, _)| *number);
-            steps.push((entry, source));
+            let found = match entry {
+                Entry::Bind(_) => binds.next().map(|(number, _)| std::slice::from_ref(number)),
+                Entry::Overlay(_) => layers.next().map(Vec::as_slice),
+                _ => None,
+            };
+            steps.push((entry, found.unwrap_or_default()));
         }
-        if binds.next().is_some() {
+        if binds.next().is_some() || layers.next().is_some() {
             return Err(internal("bind what has been opened", "there are more sources than binds"));
         }
         if !policy.exact_files {
             steps.sort_by_key(|(entry, _)| entry.at().components().count());
         }
-        for (entry, source) in steps {
+        for (entry, found) in steps {
             match entry {
                 Entry::Proc(_) => self.proc(sources, &c_string(entry.at())?, false),
                 Entry::Dev(_) => self.devices_at(policy, sources, entry.at())?,
+                Entry::Overlay(overlay) => self.overlay(policy, overlay, found)?,
                 Entry::Bind(_)
                 | Entry::Tmpfs(_)
                 | Entry::Mqueue(_)
@@ -190,9 +205,28 @@ impl Builder {
                 | Entry::Chmod(_)
                 | Entry::Dir(_)
                 | Entry::Symlink(_)
-                | Entry::File(_) => self.entry(entry, source)?,
+                | Entry::File(_) => self.entry(entry, found.first().copied())?,
             }
         }
+        Ok(())
+    }
+
+    fn overlay(&mut self, policy: &Policy, overlay: &Overlay, numbers: &[u32]) -> Result<()> {
+        let Overlay { at: place, layers: paths, size, inodes } = overlay;
+        let action = format!("mount an overlay of {} on {}", listed(paths), place.display());
+        if numbers.len() != paths.len() {
+            return Err(internal(&action, "its layers have not been opened"));
+        }
+        let mut layers = ListBuilder::new(Vec::new());
+        numbers.iter().rev().for_each(|number| layers.push(number));
+        let step = Step::Overlay {
+            at: &*c_string(place)?,
+            layers: layers.list(),
+            trees: !self.trees.is_empty(),
+            size: size.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
+            inodes: inodes.unwrap_or(profile::CHANGES.1),
+        };
+        self.push_at(step, action, place);
         Ok(())
     }
 
@@ -252,7 +286,7 @@ impl Builder {
                 place,
             ),
             // These consist of several steps, or depend on the sources: see `entries`.
-            Entry::Proc(_) | Entry::Dev(_) => {}
+            Entry::Proc(_) | Entry::Dev(_) | Entry::Overlay(_) => {}
             Entry::File(File { data, mode, bound: true, writable, .. }) => {
                 let read_only = if *writable { 0 } else { attribute::READ_ONLY };
                 let attributes = read_only | attribute::NO_SUID | attribute::NO_DEV;
@@ -305,11 +339,10 @@ impl Builder {
             };
             self.push_at(step, "mount the file /etc/hosts", Path::new("/etc/hosts"));
         }
-        for (at, text) in [(c"/etc/passwd", passwd), (c"/etc/group", group)]
-            .into_iter()
-            .chain(hosts)
-            .chain(resolver)
-        {
+        // The root of an overlay has its own users, whom programs can change.
+        let users = [(c"/etc/passwd", passwd), (c"/etc/group", group)];
+        let users = users.into_iter().filter(|_| policy.root_overlay().is_none());
+        for (at, text) in users.chain(hosts).chain(resolver) {
             if !given(at) {
                 self.push_at(
                     Step::File { at, mode: 0o644, data: text.as_bytes(), optional: true },
@@ -344,11 +377,21 @@ impl Builder {
 
     pub(super) fn close_root(&mut self, policy: &Policy) {
         self.push(Step::Pivot {}, "make the new root the root");
-        // With `exact_files`, an entry can make the root read-only.
-        if !policy.writable_root && !policy.exact_files {
+        if policy.root_overlay().is_some() {
+            self.push_at(
+                Step::Remount { at: DEVICES },
+                "make the mount at /dev read-only",
+                path_of(DEVICES),
+            );
+        }
+        if policy.has_read_only_root() {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
     }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The error for a plan that contradicts itself because of a bug in this library.
@@ -365,8 +408,12 @@ mod tests {
 
     #[test]
     fn a_bind_without_its_source_is_an_error_and_so_is_a_source_without_its_bind() {
-        let builder =
-            || Builder { steps: ListBuilder::new(Vec::new()), labels: Vec::new(), sources: 0 };
+        let builder = || Builder {
+            steps: ListBuilder::new(Vec::new()),
+            labels: Vec::new(),
+            sources: 0,
+            trees: Vec::new(),
+        };
         let source = |number| (number, std::path::PathBuf::from("/opt"));
         let (none, bound) = (Sandbox::new(), Sandbox::new().bind_ro("/opt", "/opt"));
         let entries = |sandbox: &Sandbox, binds| {

@@ -12,7 +12,7 @@ impl Builder {
     pub(super) fn admission(&mut self, manner: Manner) {
         if manner.awaits() {
             self.push(
-                Step::Await {},
+                Step::Await { trees: self.trees.len() as u32 },
                 "have the caller map the ids and move the warden into its cgroups",
             );
         }

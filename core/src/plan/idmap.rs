@@ -222,6 +222,11 @@ impl Mapping {
         }
     }
 
+    /// Whether a range of ids is mapped, all of which may own files.
+    pub fn is_range(self) -> bool {
+        matches!(self, Mapping::Range { .. })
+    }
+
     /// Whether the caller writes the maps.
     pub fn is_written_by_caller(self) -> bool {
         match self {

@@ -2,7 +2,8 @@
 
 use super::{Builder, c_string, defaults, device_nodes};
 use crate::base::error::Result;
-use crate::policy::{Bind, Namespace, Policy, System};
+use crate::plan::idmap::Mapping;
+use crate::policy::{Bind, Entry, Namespace, Policy, System};
 use crate::wire::plan::Step;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ pub struct Sources {
     pub null: u32,
     pub devices: Vec<u32>,
     pub binds: Vec<(u32, PathBuf)>,
+    /// The layers of the root, and of each other overlay.
+    pub root_layers: Vec<u32>,
+    pub layers: Vec<Vec<u32>>,
 }
 
 impl Builder {
@@ -37,7 +41,7 @@ impl Builder {
         Ok(self.sources - 1)
     }
 
-    pub(super) fn open_sources(&mut self, policy: &Policy) -> Result<Sources> {
+    pub(super) fn open_sources(&mut self, policy: &Policy, mapping: Mapping) -> Result<Sources> {
         let mut sources = Sources::default();
         match &policy.system {
             System::Host => {
@@ -86,6 +90,28 @@ impl Builder {
                 sources.binds.push((number, source.clone()));
             }
         }
+        // The sources that the caller gives come last.
+        for entry in &policy.files {
+            if let Entry::Overlay(overlay) = entry {
+                let layers = overlay.layers.iter();
+                let layers = layers.map(|path| self.layer(path, &overlay.at, mapping));
+                let layers = layers.collect::<Result<_>>()?;
+                match entry.is_root() && !policy.exact_files {
+                    true => sources.root_layers = layers,
+                    false => sources.layers.push(layers),
+                }
+            }
+        }
         Ok(sources)
+    }
+
+    fn layer(&mut self, path: &Path, at: &Path, mapping: Mapping) -> Result<u32> {
+        if !mapping.is_range() {
+            let action = format!("open the layer {} of {}", path.display(), at.display());
+            return self.source(path, false, action);
+        }
+        self.trees.push(path.to_owned());
+        self.sources += 1;
+        Ok(self.sources - 1)
     }
 }

@@ -10,7 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// The kernel's limit on the length of a path, including the terminating NUL.
 const PATH_MAX: usize = 4096;
@@ -189,7 +189,7 @@ impl Policy {
     /// A name in `etc` must stay below `/etc`, and only its last part may contain a `*`.
     fn check_etc(&self) -> Result<()> {
         let Some(names) = &self.etc else { return Ok(()) };
-        if self.system != System::Host || self.exact_files {
+        if self.system != System::Host || self.root_overlay().is_some() || self.exact_files {
             return Err(Error::invalid(
                 "etc",
                 "the programs are not the host's, and so nothing of the host's /etc is shown",
@@ -212,6 +212,13 @@ impl Policy {
         if let System::Root(root) = &self.system {
             check_text("root", root)?;
         }
+        if self.root_overlay().is_some() && self.system != System::Host {
+            return Err(Error::invalid(
+                "overlay at /",
+                "it is the root, and root or empty_root is another",
+            )
+            .hint("leave out one of them"));
+        }
         if let Some(warden) = &self.warden {
             check_text("warden", warden)?;
         }
@@ -219,9 +226,9 @@ impl Policy {
         for entry in &self.files {
             let at = entry.at();
             check_inside("destination", at)?;
-            if at == Path::new("/") && !self.exact_files {
+            if at == Path::new("/") && !self.exact_files && !entry.is_root() {
                 return Err(Error::invalid("destination /", "the root is the sandbox's own")
-                    .hint("name a root directory of your own instead")
+                    .hint("name a root directory of your own, or an overlay, instead")
                     .at(at));
             }
             check_values(entry).map_err(|error| error.at(at))?;
@@ -266,6 +273,9 @@ macro_rules! check_value {
     (path $what:expr, $value:expr) => {
         check_text($what, $value)?
     };
+    (paths $what:expr, $value:expr) => {
+        check_paths($what, $value)?
+    };
     (size $what:expr, $value:expr) => {
         check_size($what, *$value)?
     };
@@ -308,6 +318,17 @@ macro_rules! check_entries {
     };
 }
 for_each_entry!(check_entries);
+
+/// The kernel takes the names of the layers of an overlay in one page.
+const PATHS_MAX: usize = 64;
+
+fn check_paths(what: &str, paths: &[PathBuf]) -> Result<()> {
+    if paths.is_empty() || paths.len() > PATHS_MAX {
+        let why = format!("{} directories, and it takes 1 to {PATHS_MAX}", paths.len());
+        return Err(Error::invalid(what, why));
+    }
+    paths.iter().try_for_each(|path| check_text(what, path))
+}
 
 fn check_size(what: &str, size: Option<u64>) -> Result<()> {
     match size {

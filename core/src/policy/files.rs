@@ -11,6 +11,7 @@
 pub mod types;
 
 use super::Namespace;
+use std::path::Path;
 use types::{Bind, Entry, File};
 
 /// Passes every kind of entry to the macro `$apply`: who writes the methods that add it (below), the
@@ -22,6 +23,7 @@ use types::{Bind, Entry, File};
 /// | kind of value | in Rust |
 /// |---|---|
 /// | `path` | a path, or the text of a link |
+/// | `paths` | a list of paths |
 /// | `place` | a path; in policies, the default is the path under the entry's own key |
 /// | `data` | bytes |
 /// | `flag` | a method without an argument |
@@ -79,6 +81,33 @@ macro_rules! for_each_entry {
                 mode mode = 0o1777,
                 /// Forbids to execute files in the tmpfs.
                 flag noexec,
+            }
+            /// A writable view of directories of the host: an overlay file system. Nothing is
+            /// written to the directories. What the sandbox changes is kept in memory, and is gone
+            /// when the sandbox ends.
+            ///
+            /// At `/`, the directories are the root, with the programs of another system: see
+            /// docs/roots.md. Their `/dev`, `/proc` and `/tmp` are covered by the sandbox's own.
+            /// Elsewhere, mounts below the directories are not visible. Set-user-ID bits and device
+            /// nodes have no effect.
+            ///
+            /// For a privileged caller's command, the owner of each file is the user with the same
+            /// number inside, so id 0 owns what the host's root owns (Linux 5.19; `mount_setattr(2)`).
+            /// For an unprivileged caller's command, the caller's files are the command's, and all
+            /// others belong to nobody. Needs Linux 5.11, and 6.6 unless the sandbox shares the
+            /// user namespace: the kernel keeps no attributes of users on a tmpfs before.
+            own Overlay = overlay (
+                /// The directories outside, at most 64, the lowest first. What is in several is the
+                /// one in the last of them.
+                paths layers = layers,
+                /// The path inside.
+                path at = overlay,
+            ) {
+                /// Limits the size of the changes in bytes. A file counts whole once it is changed.
+                /// Default: 64 MiB.
+                size size,
+                /// Limits the number of changed files and directories. Default: 65536.
+                count inodes,
             }
             /// A directory that shows the sandbox's POSIX message queues as files, usually at
             /// `/dev/mqueue` (`mq_overview(7)`).
@@ -170,6 +199,7 @@ impl Entry {
         match self {
             Entry::Bind(bind) => Some(bind),
             Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
@@ -181,6 +211,11 @@ impl Entry {
         }
     }
 
+    /// Whether the entry is the root of the sandbox.
+    pub(crate) fn is_root(&self) -> bool {
+        matches!(self, Entry::Overlay(overlay) if overlay.at == Path::new("/"))
+    }
+
     /// Whether the entry describes a file system of its own order, which only `exact_files` has.
     pub(crate) fn needs_order(&self) -> bool {
         match self {
@@ -188,6 +223,7 @@ impl Entry {
             Entry::File(File { bound, writable, .. }) => *bound || *writable,
             Entry::Bind(_)
             | Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Dir(_)
             | Entry::Symlink(_) => false,
@@ -199,6 +235,7 @@ impl Entry {
         match self {
             Entry::Bind(_)
             | Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Proc(_)
             | Entry::Dev(_) => true,
@@ -213,7 +250,11 @@ impl Entry {
     /// Whether each copy of a template mounts a new one, because copies must not share it.
     pub(crate) fn is_mounted_by_each_copy(&self) -> bool {
         match self {
-            Entry::Tmpfs(_) | Entry::Mqueue(_) | Entry::Proc(_) | Entry::Dev(_) => true,
+            Entry::Tmpfs(_)
+            | Entry::Overlay(_)
+            | Entry::Mqueue(_)
+            | Entry::Proc(_)
+            | Entry::Dev(_) => true,
             Entry::Bind(_)
             | Entry::ReadOnly(_)
             | Entry::Chmod(_)
@@ -226,6 +267,8 @@ impl Entry {
     /// Whether the default entries below its path are left out.
     pub(crate) fn replaces_what_is_below(&self) -> bool {
         match self {
+            // The default entries are mounted over the root.
+            Entry::Overlay(_) => !self.is_root(),
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Mqueue(_)
@@ -244,6 +287,7 @@ impl Entry {
             Entry::Symlink(_) | Entry::File(_) => Some("is not a directory"),
             Entry::Bind(_)
             | Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -258,6 +302,7 @@ impl Entry {
             Entry::Mqueue(_) => Some(Namespace::Ipc),
             Entry::Bind(_)
             | Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -272,6 +317,7 @@ impl Entry {
         match self {
             Entry::Bind(Bind { writable: true, .. })
             | Entry::Tmpfs(_)
+            | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Dev(_)
             | Entry::File(File { writable: true, .. }) => Access::Write,

@@ -100,6 +100,9 @@ pub const DEVICE_LINKS: &[(&CStr, &CStr)] = &[
 pub const SCRATCH: &[(&str, u64, u64)] =
     &[("/dev/shm", 64 << 20, 16_384), ("/tmp", 256 << 20, 65_536)];
 
+/// The size in bytes and the number of files of the changes to an overlay.
+pub const CHANGES: (u64, u64) = (64 << 20, 65_536);
+
 /// The files in `/proc` that are masked, because they reveal facts about the whole machine or its
 /// keys. They read as empty.
 pub const MASKED: &[&CStr] = &[

@@ -1,5 +1,6 @@
 //! Turns errno values and the warden's reports into errors that name the cause and a remedy.
 
+pub mod overlay;
 mod start;
 mod step;
 

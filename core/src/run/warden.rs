@@ -10,6 +10,7 @@ use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
 use crate::host::launch::{Birthplace, Launched, launch};
 use crate::host::socket::{self, Received, Socket, wait_readable};
+use crate::host::{namespace as host_namespace, trees};
 use crate::plan::idmap::{self, Mapping};
 use crate::plan::{Part, Plan};
 use crate::policy::{Namespace, Policy};
@@ -23,7 +24,8 @@ use crate::wire::plan::namespace;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -67,7 +69,7 @@ impl Warden {
         let birthplace = birthplace.filter(|_| !via_founder);
         let entry = enforcement.cgroup.entry_descriptors();
         let Launched { pidfd, pid, entered } =
-            launch(&image, flags, birthplace, theirs.as_fd()?, &entry, policy.capability_set())
+            launch(&image, flags, birthplace, theirs.as_fd()?, &entry, policy.setup_capabilities())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
         let by_namespace = plan.flags & namespace::PID != 0;
@@ -86,7 +88,8 @@ impl Warden {
             let admitted = enforcement.admit(policy, warden.pid(), entered);
             let admitted =
                 admitted.and_then(|()| write_maps(plan.manner.mapping, warden.pid(), birthplace));
-            warden.resume(admitted)?;
+            let trees = admitted.and_then(|()| warden.trees(plan));
+            warden.resume(trees)?;
         }
         Ok(warden)
     }
@@ -130,14 +133,36 @@ impl Warden {
         };
         if plan.manner.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), Default::default());
-            warden.resume(admitted)?;
+            warden.resume(admitted.map(|()| Vec::new()))?;
         }
         Ok(warden)
     }
 
-    /// Lets a waiting warden continue after `done`, the steps that only the caller can take.
-    fn resume(&self, done: Result<()>) -> Result<()> {
-        self.unless_refused(done.and_then(|()| self.send(&Request::Admitted {}, &[])))
+    /// Lets a waiting warden continue after `done`, the steps that only the caller can take. They
+    /// have made these mount trees for it.
+    fn resume(&self, done: Result<Vec<OwnedFd>>) -> Result<()> {
+        self.unless_refused(done.and_then(|trees| {
+            let trees: Vec<BorrowedFd<'_>> = trees.iter().map(AsFd::as_fd).collect();
+            self.send(&Request::Admitted {}, &trees)
+        }))
+    }
+
+    /// Makes the mount trees of a plan, for the ids of the warden's user namespace.
+    fn trees(&self, plan: &Plan) -> Result<Vec<OwnedFd>> {
+        if plan.trees.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The warden waits for the caller meanwhile, so the process id is its own.
+        let users =
+            host_namespace::of_process(self.process.pid(), |kind| *kind == Namespace::User)?;
+        let users = users.into_iter().next().map(|(_, users)| users);
+        let users = users
+            .ok_or_else(|| Error::new(ErrorKind::WardenLost, "open the warden's user namespace"))?;
+        let tree = |path: &PathBuf| {
+            trees::idmapped(path, users.as_fd())
+                .map_err(|error| failure::overlay::of_tree(path, error))
+        };
+        plan.trees.iter().map(tree).collect()
     }
 
     /// Ignores an error if the warden has reported one. That report is still to be read, and is

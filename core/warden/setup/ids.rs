@@ -36,12 +36,15 @@ pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Re
     if length < LENGTH && words.eq(wanted) { Ok(()) } else { Err(Errno::EBADMSG) }
 }
 
-/// Waits until the caller sends `Request::Admitted`.
-pub fn await_caller(control: &Control) -> Result<()> {
+/// Waits until the caller sends `Request::Admitted`, and takes what is beside it.
+pub fn await_caller(
+    control: &Control,
+    take: impl FnOnce(&mut RequestBuffer) -> Result<()>,
+) -> Result<()> {
     let mut incoming = RequestBuffer::new();
     control.await_message(&mut incoming)?;
     match incoming.request()? {
-        Request::Admitted {} => Ok(()),
+        Request::Admitted {} => take(&mut incoming),
         _ => Err(Errno::EPROTO),
     }
 }

@@ -103,7 +103,13 @@ pub fn apply<'a>(
     else {
         return Err(refuse(BEFORE_THE_PLAN)(Errno::EPROTO.into()));
     };
-    let mounts = Mounts::new(classic_mounts, plan.len())
+    // A step adds one source or file system at most, but these two add more.
+    let most = plan.iter().map(|step| match step {
+        Step::Await { trees } => trees as usize,
+        Step::Overlay { .. } => 2,
+        _ => 1,
+    });
+    let mounts = Mounts::new(classic_mounts, most.sum())
         .map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     let finished = FinishedSetup {
         protections: 0,
@@ -180,7 +186,10 @@ impl<'a> SetupContext<'a> {
                 ids::check_map(c"/proc/self/uid_map", of(uids, uid))?;
                 ids::check_map(c"/proc/self/gid_map", of(gids, gid))?;
             }
-            Step::Await {} => ids::await_caller(self.control)?,
+            Step::Await { trees } => {
+                let mounts = &mut self.mounts;
+                ids::await_caller(self.control, |incoming| mounts.take_trees(incoming, trees))?;
+            }
             Step::BecomeUser { uid, gid, groups, exact } => {
                 self.finished.protections |= ids::become_user(uid, gid, groups, exact)?;
                 self.user = (uid, gid);
@@ -217,6 +226,10 @@ impl<'a> SetupContext<'a> {
                 if size > 0 || inodes > 0 {
                     self.finished.scratch.push(mounted);
                 }
+            }
+            Step::Overlay { at, layers, trees, size, inodes } => {
+                let changes = self.mounts.overlay(at, layers, trees, size, inodes)?;
+                self.finished.scratch.push(changes);
             }
             Step::MessageQueues { at } => self.mounts.message_queues(at)?,
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,

@@ -14,6 +14,7 @@ mod attach;
 mod cover;
 mod files;
 mod known;
+mod overlay;
 mod sources;
 
 use attach::{Attach, Options};

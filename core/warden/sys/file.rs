@@ -126,6 +126,16 @@ pub fn change_mode(path: &CStr, mode: u32) -> Result<()> {
     done(call!(nr::FCHMODAT, CWD, path.as_ptr(), mode))
 }
 
+/// Changes the user and the group of what the descriptor leads to, not of a link.
+pub fn change_owner(fd: i32, (uid, gid): (u32, u32)) -> Result<()> {
+    done(call!(nr::FCHOWNAT, fd, c"".as_ptr(), uid, gid, AT_EMPTY_PATH))
+}
+
+/// Sets an extended attribute: `setxattr(2)`.
+pub fn set_attribute(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    done(call!(nr::SETXATTR, path.as_ptr(), name.as_ptr(), value.as_ptr(), value.len(), 0))
+}
+
 pub fn unlink(directory: i32, name: &CStr) -> Result<()> {
     done(call!(nr::UNLINKAT, directory, name.as_ptr(), 0))
 }
@@ -167,6 +177,8 @@ pub fn accessible_at(path: &CStr, mode: u32) -> Result<()> {
 /// The fields of `statx(2)` that the warden uses.
 pub struct Status {
     pub mode: u32,
+    /// The user and the group.
+    pub owner: (u32, u32),
     /// The inode number.
     pub number: u64,
     /// Major and minor number of a device node.
@@ -198,7 +210,7 @@ impl Status {
 /// The status of `name` in `directory`, or of the descriptor itself if `name` is empty. Links are
 /// not followed.
 pub fn status(directory: i32, name: &CStr) -> Result<Status> {
-    const STATX_TYPE_MODE_INO: u32 = 0x103;
+    const STATX_TYPE_MODE_IDS_INO: u32 = 0x11b;
     const STATX_MNT_ID: u32 = 0x1000;
     const FLAGS: u32 = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
     let mut raw = [0u64; 32];
@@ -207,7 +219,7 @@ pub fn status(directory: i32, name: &CStr) -> Result<Status> {
         directory,
         name.as_ptr(),
         FLAGS,
-        STATX_TYPE_MODE_INO | STATX_MNT_ID,
+        STATX_TYPE_MODE_IDS_INO | STATX_MNT_ID,
         raw.as_mut_ptr()
     ) {
         // Container engines older than the call refuse it.
@@ -216,12 +228,13 @@ pub fn status(directory: i32, name: &CStr) -> Result<Status> {
         }
         result => result?,
     };
-    // struct statx: stx_mask at byte 0, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at
+    // struct statx: stx_mask at byte 0, stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at
     // 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
     let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
     let device = (raw[16] as u32, (raw[16] >> 32) as u32);
     Ok(Status {
         mode: (raw[3] >> 32) as u32 & 0xffff,
+        owner: ((raw[2] >> 32) as u32, raw[3] as u32),
         number: raw[4],
         device,
         file_system: raw[17],
@@ -234,18 +247,18 @@ fn older_status(directory: i32, name: &CStr, flags: u32) -> Result<Status> {
     let mut raw = [0u64; 18];
     done(call!(nr::NEWFSTATAT, directory, name.as_ptr(), raw.as_mut_ptr(), flags))?;
     // struct stat: st_dev and st_ino come first. On x86_64, st_nlink is a word and st_mode the next
-    // half. On aarch64 and riscv64, both are halves, st_mode first.
+    // half. On aarch64 and riscv64, both are halves, st_mode first. st_uid and st_gid follow.
     #[cfg(target_arch = "x86_64")]
-    let (mode, device) = (raw[3] as u32, raw[5]);
+    let (mode, owner, device) = (raw[3] as u32, ((raw[3] >> 32) as u32, raw[4] as u32), raw[5]);
     #[cfg(not(target_arch = "x86_64"))]
-    let (mode, device) = (raw[2] as u32, raw[4]);
+    let (mode, owner, device) = (raw[2] as u32, (raw[3] as u32, (raw[3] >> 32) as u32), raw[4]);
     // The minor number has 20 bits, placed around the 12 of the major number.
     let parts = |device: u64| {
         ((device >> 8 & 0xfff) as u32, (device & 0xff | device >> 12 & 0xfff00) as u32)
     };
     let (major, minor) = parts(raw[0]);
     let file_system = u64::from(major) | u64::from(minor) << 32;
-    Ok(Status { mode, number: raw[1], device: parts(device), file_system, mount: None })
+    Ok(Status { mode, owner, number: raw[1], device: parts(device), file_system, mount: None })
 }
 
 /// Whether the file behind `fd` is in a proc file system, by `fstatfs(2)`.

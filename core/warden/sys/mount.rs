@@ -18,10 +18,15 @@ pub fn copy_tree(fd: i32, recursive: bool) -> Result<Fd> {
 
 /// Attaches `tree` to `path` in `target`, or to `target` itself if `path` is empty.
 pub fn attach_tree(tree: &Fd, target: i32, path: &CStr) -> Result<()> {
+    attach_number(tree.0, target, path)
+}
+
+/// The same, of the tree with this descriptor.
+pub fn attach_number(tree: i32, target: i32, path: &CStr) -> Result<()> {
     const FROM_EMPTY_PATH: u32 = 0x4;
     const TO_EMPTY_PATH: u32 = 0x40;
     let to = if path.is_empty() { TO_EMPTY_PATH } else { 0 };
-    done(call!(nr::MOVE_MOUNT, tree.0, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
+    done(call!(nr::MOVE_MOUNT, tree, c"".as_ptr(), target, path.as_ptr(), FROM_EMPTY_PATH | to))
 }
 
 /// Attaches `tree` beneath the mount with the root `top`, where no process can reach it. Linux 6.5.

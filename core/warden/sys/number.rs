@@ -56,6 +56,7 @@ numbers! {
     UMOUNT2          166    39
     SETHOSTNAME      170    161
     SETDOMAINNAME    171    162
+    SETXATTR         188    5
     GETDENTS64       217    61
     CLOCK_GETTIME    228    113
     EXIT_GROUP       231    94
@@ -64,6 +65,7 @@ numbers! {
     KEYCTL           250    219
     OPENAT           257    56
     MKDIRAT          258    34
+    FCHOWNAT         260    54
     NEWFSTATAT       262    79
     UNLINKAT         263    35
     SYMLINKAT        266    36

@@ -173,6 +173,8 @@ const ROWS: &[Row] = &[
     row("bind", &["--bind", "{DIR}/given:/seen"], &["cat", "/seen"], Text("the contents")),
     row("tmpfs", &["--tmpfs", "/t,size=64K,mode=0700"],
         &["grep", " /t ", "/proc/self/mountinfo"], Text("size=64k")),
+    row("overlay", &["--overlay", "/usr/share:/usr/bin:/o,size=64K"],
+        &["grep", " /o ", "/proc/self/mountinfo"], Text("overlay")),
     row("mqueue", &["--mqueue", "/dev/mqueue"],
         &["grep", " /dev/mqueue ", "/proc/self/mountinfo"], Text("mqueue")),
     row("dir", &["--dir", "/d,mode=0711"], &["stat", "-c", "%a", "/d"], Text("711")),

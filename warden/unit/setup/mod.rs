@@ -88,7 +88,7 @@ fn plan() -> Vec<Step<'static>> {
         Step::Source { path: c"/", optional: false, follow: true },
         Step::Source { path: c"/srv/data", optional: false, follow: true },
         Step::Device { path: c"/dev/null", major: 1, minor: 3 },
-        Step::Await {},
+        Step::Await { trees: 0 },
         Step::MapOwnIds { uid: USER, gid: USER },
         Step::CheckMaps { uids: map, gids: map, own: true },
         Step::BecomeUser { uid: USER, gid: USER, groups: list(&NONE), exact: false },

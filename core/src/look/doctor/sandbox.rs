@@ -5,8 +5,8 @@ use super::Check;
 use super::probe::{self, RunningProbe};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
-use crate::policy::Isolation;
 use crate::policy::outcome::Protection;
+use crate::policy::{Isolation, Overlay};
 use crate::run::sandbox::Sandbox;
 use crate::wire::plan::IdRange;
 use std::fs;
@@ -30,7 +30,16 @@ const NOT_BY_DEFAULT: [Protection; 9] = [
 ];
 
 pub fn checks() -> Vec<Check> {
-    vec![default(), empty_root(), confined(), ids(), warden(), modern_mounts(), classic_mounts()]
+    vec![
+        default(),
+        empty_root(),
+        confined(),
+        ids(),
+        warden(),
+        modern_mounts(),
+        classic_mounts(),
+        overlays(),
+    ]
 }
 
 fn default() -> Check {
@@ -171,6 +180,16 @@ fn way_of_mounting() -> Result<bool> {
         Error::new(ErrorKind::Setup, format!("read {path}")).because("there is no root in it")
     })?;
     Ok(device == "none")
+}
+
+/// Checks whether a directory can be changed in memory. `/usr` stands for any: it need not be the
+/// caller's.
+fn overlays() -> Check {
+    const NAME: &str = "files.overlays";
+    match probe::run(&probe::smallest().entry(Overlay::new(["/usr"], "/overlay"))) {
+        Ok(_) => Check::works(NAME, "directories that a program changes in memory"),
+        Err(error) => Check::missing(NAME, &error),
+    }
 }
 
 fn classic_mounts() -> Check {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// The type of a value, as an entry stores it.
 macro_rules! stored {
     (path) => { PathBuf };
+    (paths) => { Vec<PathBuf> };
     (place) => { PathBuf };
     (data) => { Vec<u8> };
     (flag) => { bool };
@@ -20,6 +21,7 @@ macro_rules! stored {
 /// The argument of `new` for a required value.
 macro_rules! argument {
     (path) => { impl AsRef<Path> };
+    (paths) => { impl IntoIterator<Item = impl AsRef<Path>> };
     (place) => { impl AsRef<Path> };
     (data) => { impl Into<Vec<u8>> };
 }
@@ -27,6 +29,9 @@ macro_rules! argument {
 macro_rules! converted {
     (path $value:ident) => {
         $value.as_ref().into()
+    };
+    (paths $value:ident) => {
+        $value.into_iter().map(|path| path.as_ref().into()).collect()
     };
     (place $value:ident) => {
         $value.as_ref().into()

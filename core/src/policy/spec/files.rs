@@ -11,6 +11,9 @@ macro_rules! required {
     (path $table:ident $name:expr, $own:expr) => {
         $table.required($name)?.path()?
     };
+    (paths $table:ident $name:expr, $own:expr) => {
+        $table.required($name)?.items()?.iter().map(Key::path).collect::<Result<Vec<_>>>()?
+    };
     (place $table:ident $name:expr, $own:expr) => {
         $table.optional($name).unwrap_or($table.required($own)?).path()?
     };
@@ -39,6 +42,10 @@ macro_rules! optional {
 macro_rules! write_required {
     (path $table:ident $name:expr, $own:expr, $value:expr) => {
         $table.insert($name.into(), path_value($value));
+    };
+    (paths $table:ident $name:expr, $own:expr, $value:expr) => {
+        let paths: Vec<Value> = $value.iter().map(|path| path_value(path)).collect();
+        $table.insert($name.into(), paths.into());
     };
     (place $table:ident $name:expr, $own:expr, $value:expr) => {
         if $table.get($own) != Some(&path_value($value)) {

@@ -1,5 +1,6 @@
 //! Why a step of the set-up failed.
 
+use super::overlay;
 use super::{APPARMOR, PROCESSES, of_absent_call, of_descriptors, of_filter_around, sysctl};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::step::Step;
@@ -175,6 +176,7 @@ fn explain(
             ),
         ),
         (libc::EAGAIN, _, _) => (ErrorKind::HostLimit, Some(PROCESSES.into())),
+        _ if step == Step::Overlay => overlay::explain(errno),
         (libc::EBADE, _, _) => (
             ErrorKind::Setup,
             Some(
