@@ -1092,6 +1092,12 @@ void seclude_sandbox_no_terminals(seclude_sandbox *sandbox);
  */
 #define SECLUDE_BIND_NOFOLLOW 0x10
 
+/**
+ * The caller's files in it belong to the command, and what the command makes there to the caller
+ * (docs/files.md). Excludes `SECLUDE_BIND_OPTIONAL`. For a privileged caller: Linux 5.12.
+ */
+#define SECLUDE_BIND_IDMAPPED 0x20
+
 /* ---- Flags for seclude_sandbox_tmpfs_with, to be joined by `|` ---- */
 
 /** Nothing in it can be executed. */

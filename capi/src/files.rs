@@ -18,6 +18,9 @@ pub const SECLUDE_BIND_DEVICES: u32 = 0x8;
 /// No symbolic link in the path of the source is followed. For a path through a directory that a
 /// program inside could write to in an earlier run.
 pub const SECLUDE_BIND_NOFOLLOW: u32 = 0x10;
+/// The caller's files in it belong to the command, and what the command makes there to the caller
+/// (docs/files.md). Excludes `SECLUDE_BIND_OPTIONAL`. For a privileged caller: Linux 5.12.
+pub const SECLUDE_BIND_IDMAPPED: u32 = 0x20;
 
 /// Nothing in it can be executed.
 pub const SECLUDE_TMPFS_NOEXEC: u32 = 0x1;
@@ -104,12 +107,13 @@ pub unsafe extern "C" fn seclude_sandbox_bind(
     flags: u32,
 ) {
     type Flag = (u32, fn(Bind) -> Bind);
-    const FLAGS: [Flag; 5] = [
+    const FLAGS: [Flag; 6] = [
         (SECLUDE_BIND_WRITABLE, Bind::writable),
         (SECLUDE_BIND_OPTIONAL, Bind::optional),
         (SECLUDE_BIND_NOEXEC, Bind::noexec),
         (SECLUDE_BIND_DEVICES, Bind::devices),
         (SECLUDE_BIND_NOFOLLOW, Bind::nofollow),
+        (SECLUDE_BIND_IDMAPPED, Bind::idmapped),
     ];
     build(sandbox, |sandbox| {
         known("bind flags", flags, FLAGS.iter().fold(0, |all, (flag, _)| all | flag))?;

@@ -24,10 +24,11 @@ use crate::policy::{Namespace, Policy};
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::{Step, protection};
 pub use label::Label;
+pub use sources::GivenTree;
 use sources::Sources;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
@@ -104,9 +105,8 @@ pub struct Plan {
     pub steps: ListBuilder<Vec<u8>>,
     /// The labels of the steps, in the same order.
     pub labels: Vec<Label>,
-    /// The directories that the caller gives the warden as mount trees, in which each id owns what
-    /// the same id of the host owns.
-    pub trees: Vec<PathBuf>,
+    /// What the caller gives the warden as mount trees.
+    pub trees: Vec<GivenTree>,
 }
 
 impl Plan {
@@ -154,8 +154,8 @@ struct Builder {
     labels: Vec<Label>,
     /// The number of sources so far.
     sources: u32,
-    /// The last of them, which the caller gives as mount trees.
-    trees: Vec<PathBuf>,
+    /// The last of them, which the caller gives.
+    trees: Vec<GivenTree>,
 }
 
 impl Builder {

@@ -244,6 +244,10 @@ impl Policy {
         self.capability_set() | if has_overlay { OVER_FILES } else { 0 }
     }
 
+    pub(crate) fn binds(&self) -> impl Iterator<Item = &Bind> {
+        self.files.iter().filter_map(Entry::bind)
+    }
+
     /// The overlay that is the root. With `exact_files` it is an entry like the others.
     pub(crate) fn root_overlay(&self) -> Option<&Overlay> {
         self.files.iter().filter(|entry| entry.is_root() && !self.exact_files).find_map(|entry| {
@@ -280,6 +284,8 @@ impl Policy {
         // network is the sandbox's own.
         let own = self.has_own_network();
         let filter = if own { filter.with_routes() } else { filter };
+        let makes_callers_files = self.binds().any(|bind| bind.idmapped && bind.writable);
+        let filter = if makes_callers_files { seccomp::without_set_ids(filter) } else { filter };
         match self.confined {
             Some(held) => seccomp::restrict(filter, held),
             None => filter,

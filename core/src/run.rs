@@ -26,5 +26,6 @@ pub mod template;
 pub mod tenancy;
 pub mod testing;
 pub mod transfer;
+pub mod users;
 pub mod warden;
 pub mod watchdog;

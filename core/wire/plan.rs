@@ -193,8 +193,8 @@ wire_data! {
         /// Makes a directory. One that exists already may stay as it is.
         12 Directory { at: &'a CStr, mode: u32, }
         /// Binds a source. The warden makes the mount point where the new root is its own; in a
-        /// tree of the caller it must exist.
-        13 Bind { source: u32, at: &'a CStr, attributes: u64, }
+        /// tree of the caller it must exist. A `tree` that the caller has given is moved there.
+        13 Bind { source: u32, at: &'a CStr, attributes: u64, tree: bool, }
         /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's
         /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }

@@ -58,6 +58,14 @@ class Bind(EntryPart):
     - `nofollow`: Refuses symbolic links in the path of the source. Use it if the path leads through
       a directory that an earlier sandboxed program could write to: that program may have left a
       link there.
+    - `idmapped`: Makes the caller's files in the bind the command's, and what the command makes
+      there the caller's. An unprivileged caller has it so in any case. For a privileged caller's
+      command, which runs as another host user (`host_ids`), the kernel translates the owners (Linux
+      5.12; `mount_setattr(2)`). Files of others belong to nobody inside. No command of the sandbox
+      can then set the set-user-ID and set-group-ID bits, which would be the caller's outside. The
+      bind must hold no such programs either. Excludes `optional` and a shared user namespace, and
+      if it is writable, `nested`, the capabilities `setfcap` and `fsetid`, and the profile
+      `unconfined`.
     """
 
     _keys: ClassVar = {"source": "bind"}
@@ -69,6 +77,7 @@ class Bind(EntryPart):
     noexec: bool = field(default=False, kw_only=True)
     devices: bool = field(default=False, kw_only=True)
     nofollow: bool = field(default=False, kw_only=True)
+    idmapped: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

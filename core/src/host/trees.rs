@@ -3,11 +3,14 @@
 #![allow(unsafe_code)]
 
 use crate::base::sys;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+
+/// AT_RECURSIVE of linux/fcntl.h, which the libc crate does not have for musl.
+const AT_RECURSIVE: i32 = 0x8000;
 
 /// The arguments of mount_setattr(2).
 #[repr(C)]
@@ -18,32 +21,49 @@ struct MountAttributes {
     users: u64,
 }
 
-/// Copies the mount at the directory `path`, without mounts below it, read-only and attached
-/// nowhere. In the copy, each file belongs to the id to which the user namespace `users` maps the
-/// owner's number. Linux 5.12; in an overlay 5.19.
+/// What of a path is copied.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// A directory, read-only, without the mounts below it. Otherwise all that is there.
+    pub layer: bool,
+    /// Symbolic links in the path are followed.
+    pub follow: bool,
+}
+
+/// Copies the mount at `path`, attached nowhere. In the copy, each file belongs to the id to which
+/// the user namespace `users` maps the owner's number. Linux 5.12; in an overlay 5.19.
 ///
 /// # Errors
 ///
 /// EINVAL if the file system cannot be idmapped, and EPERM if the caller may not.
-pub fn idmapped(path: &Path, users: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    const SET: u64 = libc::MOUNT_ATTR_IDMAP
-        | libc::MOUNT_ATTR_RDONLY
-        | libc::MOUNT_ATTR_NOSUID
-        | libc::MOUNT_ATTR_NODEV;
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let source = open(path, flags, Mode::empty())?;
-    let (empty, at) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
-    let how = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | at as u32;
+pub fn idmapped(path: &Path, users: BorrowedFd<'_>, shape: Shape) -> io::Result<OwnedFd> {
+    let Shape { layer, follow } = shape;
+    let directory = if layer { OFlag::O_DIRECTORY } else { OFlag::empty() };
+    let refused = match follow {
+        true => ResolveFlag::RESOLVE_NO_MAGICLINKS,
+        false => ResolveFlag::RESOLVE_NO_SYMLINKS,
+    };
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | directory).resolve(refused);
+    let source = openat2(AT_FDCWD, path, how)?;
+    let empty = c"".as_ptr();
+    let flags = libc::AT_EMPTY_PATH | if layer { 0 } else { AT_RECURSIVE };
+    let how = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | flags as u32;
     // SAFETY: the path is a text that ends with a NUL, and the kernel checks all numbers.
     let tree = unsafe { libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), empty, how) };
-    let tree = sys::own(nix::errno::Errno::result(tree)? as i32);
-    let change =
-        MountAttributes { set: SET, clear: 0, propagation: 0, users: users.as_raw_fd() as u64 };
+    let tree = sys::own(Errno::result(tree)? as i32);
+    let read_only = if layer { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    let change = MountAttributes {
+        set: libc::MOUNT_ATTR_IDMAP | read_only,
+        clear: 0,
+        propagation: libc::MS_PRIVATE,
+        users: users.as_raw_fd() as u64,
+    };
     let size = size_of::<MountAttributes>();
     // SAFETY: `change` has the layout and the size that the call expects, and outlives it.
     let done = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), empty, at, &raw const change, size)
+        let (call, change) = (libc::SYS_mount_setattr, &raw const change);
+        libc::syscall(call, tree.as_raw_fd(), empty, flags, change, size)
     };
-    nix::errno::Errno::result(done)?;
+    Errno::result(done)?;
     Ok(tree)
 }

@@ -31,6 +31,7 @@ impl Builder {
                     source,
                     at,
                     attributes: attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC,
+                    tree: false,
                 },
                 format!("bind the caller's /proc on {shown}"),
             ),
@@ -60,7 +61,11 @@ impl Builder {
             let source = sources.devices.get(index).copied();
             let action = format!("bind the device {}", place.to_string_lossy());
             let source = source.ok_or_else(|| internal(&action, "it has not been opened"))?;
-            self.push_at(Step::Bind { source, at: &place, attributes }, action, path_of(&place));
+            self.push_at(
+                Step::Bind { source, at: &place, attributes, tree: false },
+                action,
+                path_of(&place),
+            );
         }
         for (place, target) in profile::DEVICE_LINKS.iter().chain([&profile::TERMINAL_LINK]) {
             let place = inside(place)?;

@@ -57,7 +57,7 @@ impl Builder {
             // regular files.
             let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_EXEC;
             self.push_at(
-                Step::Bind { source: sources.devices[index], at, attributes },
+                Step::Bind { source: sources.devices[index], at, attributes, tree: false },
                 format!("bind the device {}", at.to_string_lossy()),
                 path_of(at),
             );
@@ -220,9 +220,9 @@ impl Builder {
         let mut layers = ListBuilder::new(Vec::new());
         numbers.iter().rev().for_each(|number| layers.push(number));
         let step = Step::Overlay {
-            at: &*c_string(place)?,
+            at: &c_string(place)?,
             layers: layers.list(),
-            trees: !self.trees.is_empty(),
+            trees: numbers.iter().all(|number| self.is_given(*number)),
             size: size.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
             inodes: inodes.unwrap_or(profile::CHANGES.1),
         };
@@ -246,7 +246,8 @@ impl Builder {
                     | when(!bind.writable, attribute::READ_ONLY)
                     | when(bind.noexec, attribute::NO_EXEC)
                     | when(!bind.devices, attribute::NO_DEV);
-                self.push_at(Step::Bind { source, at, attributes }, action, place);
+                let tree = bind.idmapped && self.is_given(source);
+                self.push_at(Step::Bind { source, at, attributes, tree }, action, place);
             }
             Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }) => {
                 let attributes = attribute::NO_SUID

@@ -8,6 +8,15 @@ use crate::wire::plan::Step;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
+/// A mount tree that the caller makes, because only it can have the kernel translate the owners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenTree {
+    /// A layer of an overlay. Each id inside owns what the same id of the host owns.
+    Layer(PathBuf),
+    /// A bind. The command owns what the caller owns.
+    Callers { path: PathBuf, follow: bool },
+}
+
 /// The sources that the warden opens, each by its index in the order of opening.
 #[derive(Default)]
 pub struct Sources {
@@ -83,14 +92,22 @@ impl Builder {
             sources.devices.push(self.sources);
             self.sources += 1;
         }
+        let is_given = |bind: &Bind| bind.idmapped && mapping.is_range();
         for entry in &policy.files {
-            if let Some(Bind { source, at, optional, nofollow, .. }) = entry.bind() {
+            if let Some(bind @ Bind { source, at, optional, nofollow, .. }) = entry.bind() {
                 let action = format!("bind {} on {}", source.display(), at.display());
-                let number = self.source_by(source, *optional, !nofollow, action)?;
+                let number = match is_given(bind) {
+                    true => u32::MAX,
+                    false => self.source_by(source, *optional, !nofollow, action)?,
+                };
                 sources.binds.push((number, source.clone()));
             }
         }
         // The sources that the caller gives come last.
+        let binds = policy.files.iter().filter_map(Entry::bind).zip(&mut sources.binds);
+        for (bind, (number, path)) in binds.filter(|(bind, _)| is_given(bind)) {
+            *number = self.give(GivenTree::Callers { path: path.clone(), follow: !bind.nofollow });
+        }
         for entry in &policy.files {
             if let Entry::Overlay(overlay) = entry {
                 let layers = overlay.layers.iter();
@@ -110,8 +127,17 @@ impl Builder {
             let action = format!("open the layer {} of {}", path.display(), at.display());
             return self.source(path, false, action);
         }
-        self.trees.push(path.to_owned());
+        Ok(self.give(GivenTree::Layer(path.to_owned())))
+    }
+
+    fn give(&mut self, tree: GivenTree) -> u32 {
+        self.trees.push(tree);
         self.sources += 1;
-        Ok(self.sources - 1)
+        self.sources - 1
+    }
+
+    /// Whether the caller gives the source with this number.
+    pub(super) fn is_given(&self, source: u32) -> bool {
+        source >= self.sources - self.trees.len() as u32
     }
 }

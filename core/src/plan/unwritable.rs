@@ -47,8 +47,9 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
         return Ok(());
     }
     let user = User { uid, gid, groups: mapping.known_groups(policy) };
-    let binds = policy.files.iter().filter_map(|entry| entry.bind());
-    binds.filter(|bind| bind.writable).try_for_each(|bind| user.check(bind))
+    // What an idmapped bind shows is the command's.
+    let binds = policy.binds().filter(|bind| bind.writable && !bind.idmapped);
+    binds.into_iter().try_for_each(|bind| user.check(bind))
 }
 
 /// The host user and groups of the command. It has no other groups, and no capabilities outside of
@@ -79,7 +80,7 @@ impl User {
                 status.uid(),
                 status.mode() & 0o7777
             ))
-            .hint(format!("chown {uid} {source}, or let others write (chmod o+{bits} {source}), or start as a user who may")))
+            .hint(format!("bind it idmapped, or chown {uid} {source}, or let others write (chmod o+{bits} {source}), or start as a user who may")))
     }
 
     /// Whether it is certain that this user can write to nothing in the tree `top`, which has this

@@ -5,9 +5,11 @@ mod limits;
 mod network;
 mod order;
 
-use super::{Capability, Entry, HOST_IDS, Isolation, Namespace, Policy, System, for_each_entry};
+use super::{
+    Bind, Capability, Entry, HOST_IDS, Isolation, Namespace, Policy, System, for_each_entry,
+};
 use crate::base::error::{Error, Result};
-use crate::policy::seccomp::Seccomp;
+use crate::policy::seccomp::{Profile, Seccomp};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -208,6 +210,44 @@ impl Policy {
         }
     }
 
+    /// The ids of an idmapped bind are those of the sandbox's own user namespace, and its files are
+    /// the caller's.
+    fn check_idmapped(&self, bind: &Bind) -> Result<()> {
+        let wrong = |why: &str, hint: &str| {
+            let what = format!("idmapped of bind {}", bind.source.display());
+            Err(Error::invalid(what, why.to_owned()).hint(hint))
+        };
+        if bind.optional {
+            return wrong("excludes optional", "leave out one of the two");
+        }
+        if !self.private(Namespace::User) || self.joined.contains(&Namespace::User) {
+            return wrong(
+                "the user namespace is not the sandbox's own",
+                "let the sandbox have one of its own",
+            );
+        }
+        if !bind.writable {
+            return Ok(());
+        }
+        // The kernel would store the owner of a file's capabilities as the caller (capabilities(7)).
+        let risky = [Capability::Setfcap, Capability::Fsetid];
+        if self.nested || risky.iter().any(|one| self.capabilities.contains(one)) {
+            return wrong(
+                "with nested, setfcap or fsetid, a program can make programs with the caller's \
+                rights",
+                "leave them out, or bind it read-only",
+            );
+        }
+        let profile = self.seccomp.as_ref().map(|filter| filter.profile);
+        if profile == Some(Profile::Unconfined) {
+            return wrong(
+                "the profile unconfined lets a program set the set-user-ID bit of the caller's files",
+                "take another profile, with rules for the calls that are needed",
+            );
+        }
+        Ok(())
+    }
+
     fn check_files(&self) -> Result<()> {
         if let System::Root(root) = &self.system {
             check_text("root", root)?;
@@ -232,6 +272,9 @@ impl Policy {
                     .at(at));
             }
             check_values(entry).map_err(|error| error.at(at))?;
+            if let Some(bind) = entry.bind().filter(|bind| bind.idmapped) {
+                self.check_idmapped(bind).map_err(|error| error.at(at))?;
+            }
             if let Some(kind) = entry.needed_namespace().filter(|kind| !self.private(*kind)) {
                 return Err(Error::invalid(
                     format!("destination {}", at.display()),

@@ -239,5 +239,5 @@ const SIGNALS: &str = "without them, Landlock of Linux 6.12 keeps signals inside
 
 /// Whether a bind shows a path where it is, with rights that Landlock can restrict.
 fn is_in_place(bind: &Bind) -> bool {
-    bind.source == bind.at && !bind.noexec && !bind.nofollow
+    bind.source == bind.at && !bind.noexec && !bind.nofollow && !bind.idmapped
 }

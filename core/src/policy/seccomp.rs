@@ -10,6 +10,7 @@
 //! - `check`: rejects invalid filters.
 //! - `allowed`: the calls of a profile, for a filter around the caller.
 //! - `confined`: the rules that hold a command without namespaces.
+//! - `set_ids`: the rules against set-user-ID programs of the caller's.
 //! - `syscall`: a system call, by its name and number.
 //! - `table`: the names and numbers of system calls on each architecture.
 
@@ -20,6 +21,7 @@ mod confined;
 mod filters;
 mod guard;
 pub(crate) mod profiles;
+mod set_ids;
 mod syscall;
 mod table;
 mod verdict;
@@ -28,6 +30,7 @@ pub use allowed::AllowedCall;
 pub(crate) use confined::restrict;
 pub(crate) use filters::{Filters, Situation};
 pub(crate) use guard::Tree;
+pub(crate) use set_ids::without_set_ids;
 pub use syscall::Syscall;
 
 use crate::base::declared::named;

@@ -186,7 +186,15 @@ mod tests {
             .writable_root()
             .exact_files()
             .terminals()
-            .bind(Bind::new("/a", "/b").writable().optional().noexec().devices().nofollow())
+            .bind(
+                Bind::new("/a", "/b")
+                    .writable()
+                    .optional()
+                    .noexec()
+                    .devices()
+                    .nofollow()
+                    .idmapped(),
+            )
             .bind_ro("/same", "/same")
             .tmpfs("/tmp", MiB(64))
             .entry(Tmpfs::new("/t").inodes(9).mode(0o700).noexec())

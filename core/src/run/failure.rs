@@ -1,8 +1,8 @@
 //! Turns errno values and the warden's reports into errors that name the cause and a remedy.
 
-pub mod overlay;
 mod start;
 mod step;
+pub mod trees;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::step::Step;

@@ -9,10 +9,11 @@ use crate::base::watched::Watched;
 use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
 use crate::host::launch::{Birthplace, Launched, launch};
+use crate::host::namespace as host_namespace;
 use crate::host::socket::{self, Received, Socket, wait_readable};
-use crate::host::{namespace as host_namespace, trees};
+use crate::host::trees::{self, Shape};
 use crate::plan::idmap::{self, Mapping};
-use crate::plan::{Part, Plan};
+use crate::plan::{GivenTree, Part, Plan};
 use crate::policy::{Namespace, Policy};
 use crate::run::failure;
 use crate::run::sandbox::Sandbox;
@@ -25,7 +26,6 @@ use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,7 +88,7 @@ impl Warden {
             let admitted = enforcement.admit(policy, warden.pid(), entered);
             let admitted =
                 admitted.and_then(|()| write_maps(plan.manner.mapping, warden.pid(), birthplace));
-            let trees = admitted.and_then(|()| warden.trees(plan));
+            let trees = admitted.and_then(|()| warden.trees(sandbox, plan));
             warden.resume(trees)?;
         }
         Ok(warden)
@@ -147,22 +147,31 @@ impl Warden {
         }))
     }
 
-    /// Makes the mount trees of a plan, for the ids of the warden's user namespace.
-    fn trees(&self, plan: &Plan) -> Result<Vec<OwnedFd>> {
-        if plan.trees.is_empty() {
-            return Ok(Vec::new());
+    /// Makes the mount trees of a plan.
+    fn trees(&self, sandbox: &Sandbox, plan: &Plan) -> Result<Vec<OwnedFd>> {
+        plan.trees.iter().map(|tree| self.tree(tree, sandbox, plan)).collect()
+    }
+
+    fn tree(&self, tree: &GivenTree, sandbox: &Sandbox, plan: &Plan) -> Result<OwnedFd> {
+        match tree {
+            GivenTree::Layer(path) => {
+                // The warden waits for the caller meanwhile, so the process id is its own.
+                let pid = self.process.pid();
+                let users = host_namespace::of_process(pid, |kind| *kind == Namespace::User)?;
+                let users = users.into_iter().next().map(|(_, users)| users);
+                let lost = || Error::new(ErrorKind::WardenLost, "open its user namespace");
+                let shape = Shape { layer: true, follow: true };
+                trees::idmapped(path, users.ok_or_else(lost)?.as_fd(), shape)
+                    .map_err(|error| failure::trees::of_layer(path, error))
+            }
+            GivenTree::Callers { path, follow } => {
+                let owner = plan.manner.mapping.known_owner(sandbox.policy());
+                let owner = sandbox.compiled().file_owner(owner.unwrap_or_else(idmap::callers))?;
+                let shape = Shape { layer: false, follow: *follow };
+                trees::idmapped(path, owner.users()?, shape)
+                    .map_err(|error| failure::trees::of_bind(path, error))
+            }
         }
-        // The warden waits for the caller meanwhile, so the process id is its own.
-        let users =
-            host_namespace::of_process(self.process.pid(), |kind| *kind == Namespace::User)?;
-        let users = users.into_iter().next().map(|(_, users)| users);
-        let users = users
-            .ok_or_else(|| Error::new(ErrorKind::WardenLost, "open the warden's user namespace"))?;
-        let tree = |path: &PathBuf| {
-            trees::idmapped(path, users.as_fd())
-                .map_err(|error| failure::overlay::of_tree(path, error))
-        };
-        plan.trees.iter().map(tree).collect()
     }
 
     /// Ignores an error if the warden has reported one. That report is still to be read, and is

@@ -220,7 +220,12 @@ impl<'a> SetupContext<'a> {
                 self.mounts.new_root(size, inodes, anywhere)?
             }
             Step::Directory { at, mode } => self.mounts.directory(at, mode)?,
-            Step::Bind { source, at, attributes } => self.mounts.bind(source, at, attributes)?,
+            Step::Bind { source, at, attributes, tree: false } => {
+                self.mounts.bind(source, at, attributes)?
+            }
+            Step::Bind { source, at, attributes, tree: true } => {
+                self.mounts.bind_tree_of_caller(source, at, attributes)?
+            }
             Step::Tmpfs { at, size, inodes, mode, attributes } => {
                 let mounted = self.mounts.tmpfs(at, size, inodes, mode, attributes)?;
                 if size > 0 || inodes > 0 {

@@ -205,6 +205,21 @@ impl<'a> Mounts<'a> {
         self.bind_tree(source, directory, spot, attributes, 0)
     }
 
+    /// Attaches a mount tree that the caller has made.
+    pub fn bind_tree_of_caller(
+        &mut self,
+        source: u32,
+        at: &'a CStr,
+        attributes: u64,
+    ) -> Result<()> {
+        let (spot, source) = (Spot::of(at), self.source(source)?.ok_or(Errno::ENOENT)?);
+        let directory = sys::status(source, c"")?.is_directory();
+        let point = self.mount_point(&spot, directory)?;
+        self.forget_parent_below(&spot);
+        self.attach.put_tree(source, &point, attributes)?;
+        self.stand_on(&spot, None)
+    }
+
     /// The copy of the source has this number of copies of new roots on it, which are taken away.
     fn bind_tree(
         &mut self,

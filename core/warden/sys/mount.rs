@@ -40,9 +40,14 @@ pub fn attach_beneath(tree: &Fd, top: &Fd) -> Result<()> {
 
 /// Adds attributes to the mount at `fd`, and to all below it if `recursive`.
 pub fn add_attributes(fd: &Fd, attributes: u64, recursive: bool) -> Result<()> {
+    add_attributes_to(fd.0, attributes, recursive)
+}
+
+/// The same, to the mount with this descriptor.
+pub fn add_attributes_to(fd: i32, attributes: u64, recursive: bool) -> Result<()> {
     let change = [attributes, 0, 0, 0];
     let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    done(call!(nr::MOUNT_SETATTR, fd.0, c"".as_ptr(), flags, change.as_ptr(), size_of_val(&change)))
+    done(call!(nr::MOUNT_SETATTR, fd, c"".as_ptr(), flags, change.as_ptr(), size_of_val(&change)))
 }
 
 /// Makes every mount that the warden sees private: nothing propagates from or to them.

@@ -1,6 +1,6 @@
 //! Why a step of the set-up failed.
 
-use super::overlay;
+use super::trees;
 use super::{APPARMOR, PROCESSES, of_absent_call, of_descriptors, of_filter_around, sysctl};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::step::Step;
@@ -176,7 +176,7 @@ fn explain(
             ),
         ),
         (libc::EAGAIN, _, _) => (ErrorKind::HostLimit, Some(PROCESSES.into())),
-        _ if step == Step::Overlay => overlay::explain(errno),
+        _ if step == Step::Overlay => trees::explain(errno),
         (libc::EBADE, _, _) => (
             ErrorKind::Setup,
             Some(

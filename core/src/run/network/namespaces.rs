@@ -3,17 +3,12 @@
 use super::refused;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept::Kept;
-use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
 use crate::host::namespace;
 use crate::host::network::netlink::{Netlink, Refusal};
-use crate::plan::idmap::{self, Mapping};
-use crate::plan::{Manner, Part};
-use crate::policy::{Namespace, Policy};
-use crate::run::alive::Alive;
-use crate::run::failure;
-use crate::run::sandbox::Sandbox;
-use crate::run::warden::Warden;
+use crate::plan::idmap::Mapping;
+use crate::policy::Namespace;
+use crate::run::users;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::fs::File;
@@ -25,31 +20,10 @@ const ROUTING: Stop<'_> = Stop::Socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::N
 
 /// Makes a user namespace in which the caller's ids are mapped to themselves, and a network
 /// namespace that belongs to it. Returns both, and a routing socket in the second.
-///
-/// A warden makes them, maps the ids and ends.
 pub fn make() -> Result<(Kept, Kept, Netlink)> {
-    let (uid, gid) = idmap::callers();
-    let others = Namespace::ALL.iter().copied();
-    let policy = Policy {
-        share: others.filter(|kind| !matches!(kind, Namespace::User | Namespace::Net)).collect(),
-        uid,
-        gid,
-        as_caller: true,
-        ..Policy::default()
-    };
-    let mapping = Mapping::of_network()?;
-    let sandbox = Sandbox::from_policy(policy);
-    let manner =
-        Manner { part: Part::Network, mapping, admits: false, watches: false, in_cell: false };
-    let plan = sandbox.compiled().plan(sandbox.policy(), manner)?;
-    let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
-    let lent = Alive::await_ready(&warden, &plan)?.descriptors;
-    let [users, network] = lent.try_into().map_err(|_| {
-        // The caller has no free number for them (unix(7), MSG_CTRUNC).
-        failure::of_descriptors("receive the namespaces of the network", libc::EMFILE)
-    })?;
+    let kinds = [Namespace::User, Namespace::Net];
+    let [users, network] = users::make(&kinds, Mapping::of_network()?)?;
     let netlink = routing_socket(users.as_fd(), network.as_fd())?;
-    warden.end();
     Ok((users.into(), network.into(), netlink))
 }
 

@@ -8,6 +8,7 @@ use crate::policy::seccomp::{Filters, Tree};
 use crate::run::network::Owner;
 use crate::run::sandbox::Sandbox;
 use crate::run::template::Template;
+use crate::run::users::FileOwner;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Made once for a sandbox, and shared by its clones.
@@ -25,6 +26,8 @@ pub struct Compiled {
     pub confined: [OnceLock<Sandbox>; 2],
     /// What owns the networks of its sandboxes with a way out, if one has been made.
     network_owner: Mutex<Option<Arc<Owner>>>,
+    /// What lets a command own the caller's files, if a bind is idmapped.
+    file_owner: Mutex<Option<Arc<FileOwner>>>,
     /// The template that sandboxes of this policy are copied from, if it has been made.
     pub template: Mutex<Option<Arc<Template>>>,
 }
@@ -65,6 +68,15 @@ impl Compiled {
         match &*known {
             Some(owner) if owner.is_intact() => Ok(owner.clone()),
             _ => Ok(known.insert(Arc::new(Owner::new()?)).clone()),
+        }
+    }
+
+    /// Returns what lets the command with this user and group outside own the caller's files.
+    pub fn file_owner(&self, owner: (u32, u32)) -> Result<Arc<FileOwner>> {
+        let mut known = self.file_owner.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(found) if found.is_of(owner) => Ok(found.clone()),
+            _ => Ok(known.insert(Arc::new(FileOwner::new(owner)?)).clone()),
         }
     }
 

@@ -98,6 +98,12 @@ impl Attach {
         }
     }
 
+    /// Attaches the tree with this descriptor. A kernel that can idmap mounts has the newer calls.
+    pub fn put_tree(&self, tree: i32, point: &Fd, attributes: u64) -> Result<()> {
+        sys::add_attributes_to(tree, attributes, true)?;
+        sys::attach_number(tree, point.number(), c"")
+    }
+
     /// Attaches a copy of an attached tree to `point`. The copy has the attributes already.
     pub fn attach_copy(&self, attached: &Fd, point: &Fd) -> Result<()> {
         sys::attach_tree(&sys::copy_tree(attached.number(), true)?, point.number(), c"")

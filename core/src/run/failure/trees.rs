@@ -1,4 +1,4 @@
-//! Why an overlay could not be set up.
+//! Why mount trees of the caller's could not be shown: layers of overlays, and idmapped binds.
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::step::Step;
@@ -6,44 +6,63 @@ use std::io;
 use std::path::Path;
 
 /// The caller could not make the mount tree of a layer.
-pub fn of_tree(path: &Path, error: io::Error) -> Error {
+pub fn of_layer(path: &Path, error: io::Error) -> Error {
+    if error.raw_os_error() == Some(libc::ENOTDIR) {
+        return Error::new(ErrorKind::Invalid, action(path))
+            .errno(libc::ENOTDIR)
+            .at(path)
+            .hint("a layer is a directory")
+            .during(Step::Overlay);
+    }
+    of_tree(path, error).during(Step::Overlay)
+}
+
+/// The caller could not make the mount tree of an idmapped bind.
+pub fn of_bind(path: &Path, error: io::Error) -> Error {
+    of_tree(path, error).during(Step::Bind)
+}
+
+fn action(path: &Path) -> String {
+    format!("show {} with the sandbox's ids", path.display())
+}
+
+fn of_tree(path: &Path, error: io::Error) -> Error {
     let errno = error.raw_os_error().unwrap_or(libc::EIO);
     let shown = path.display();
-    let failed = |kind: ErrorKind, hint: String| {
-        Error::new(kind, format!("show the layer {shown} with the sandbox's ids"))
-            .errno(errno)
-            .at(path)
-            .hint(hint)
-    };
-    match errno {
-        libc::ENOENT => {
-            failed(ErrorKind::SourceMissing, format!("{shown} does not exist: make it"))
-        }
-        libc::ENOTDIR => failed(ErrorKind::Invalid, "a layer is a directory".into()),
-        libc::EACCES => {
-            failed(ErrorKind::SourceUnreadable, format!("the caller may not reach {shown}"))
-        }
-        libc::EPERM => failed(
+    let (kind, hint) = match errno {
+        libc::ENOENT | libc::ENOTDIR => (
+            ErrorKind::SourceMissing,
+            format!("{shown} does not exist, as the caller sees it: make it"),
+        ),
+        libc::ELOOP => (
+            ErrorKind::SourceMissing,
+            format!(
+                "a part of {shown} is a symbolic link, and is not to be followed (nofollow), or \
+                they lead in a circle"
+            ),
+        ),
+        libc::EACCES => (ErrorKind::SourceUnreadable, format!("the caller may not reach {shown}")),
+        libc::EPERM => (
             ErrorKind::NamespacesDenied,
             format!(
                 "only who may mount its file system can (mount_setattr(2)), and in a container \
                 that is the host: start as an unprivileged user who owns {shown}, or outside"
             ),
         ),
-        libc::EINVAL => failed(
+        libc::EINVAL => (
             ErrorKind::Unsupported,
             format!(
-                "the file system of {shown} has no idmapped mounts: use a directory on ext4, xfs, \
-                btrfs or a tmpfs"
+                "the file system of {shown}, or of a mount below it, has no idmapped mounts: use \
+                ext4, xfs, btrfs or a tmpfs"
             ),
         ),
-        libc::ENOSYS => failed(
+        libc::ENOSYS => (
             ErrorKind::Unsupported,
             "idmapped mounts need Linux 5.12: start as an unprivileged user instead".into(),
         ),
-        _ => Error::io(format!("show the layer {shown} with the sandbox's ids"), error).at(path),
-    }
-    .during(Step::Overlay)
+        _ => return Error::io(action(path), error).at(path),
+    };
+    Error::new(kind, action(path)).errno(errno).at(path).hint(hint)
 }
 
 /// What the kernel's refusal to mount an overlay means, and what helps.
