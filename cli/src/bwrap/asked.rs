@@ -32,6 +32,8 @@ pub struct Asked {
     /// Descriptors that stay open until the end.
     pub kept: Vec<OwnedFd>,
     pub operations: Vec<Operation>,
+    /// The layers for the next overlay, the lowest first.
+    pub layers: Vec<PathBuf>,
     /// The mode and the size for the next operation.
     pub mode: Option<u32>,
     pub size: Option<u64>,
@@ -71,6 +73,7 @@ pub enum What {
     Proc,
     Dev,
     Tmpfs { mode: u32, size: Option<u64> },
+    Overlay { layers: Vec<PathBuf>, writable: bool },
     Mqueue,
     Dir { mode: u32 },
     Symlink { target: PathBuf },
@@ -79,6 +82,10 @@ pub enum What {
     Chmod { mode: u32 },
     RemountReadOnly,
 }
+
+/// Why layers without an overlay are a mistake.
+pub const UNUSED_LAYERS: &str = "--overlay-src must be followed by another --overlay-src or one of \
+     --overlay, --tmp-overlay, or --ro-overlay";
 
 /// The mode of a parent directory that has to be made.
 const PARENT: u32 = 0o755;
@@ -90,6 +97,7 @@ impl Asked {
             What::Tmpfs { .. } => (true, true),
             What::Dir { .. } | What::File { .. } | What::BoundFile { .. } => (true, false),
             What::Bind { .. }
+            | What::Overlay { .. }
             | What::Proc
             | What::Dev
             | What::Mqueue
@@ -155,6 +163,7 @@ impl Asked {
         let makes = |kind| self.unshare.contains(&kind);
         require(self.mode.is_some(), false, "--perms must stand before an operation")?;
         require(self.size.is_some(), false, "--size must stand before --tmpfs")?;
+        require(!self.layers.is_empty(), false, UNUSED_LAYERS)?;
         require(
             self.userns.is_some(),
             !makes(Namespace::User),

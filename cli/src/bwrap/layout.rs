@@ -28,9 +28,11 @@ pub fn seen(operations: &[Operation], path: &Path) -> Seen {
                 return Seen::Host(if whole { source.clone() } else { source.join(below) });
             }
             What::Proc => return Seen::Proc,
-            What::Dev | What::Tmpfs { .. } | What::Mqueue | What::BoundFile { .. } => {
-                return Seen::Own;
-            }
+            What::Dev
+            | What::Tmpfs { .. }
+            | What::Overlay { .. }
+            | What::Mqueue
+            | What::BoundFile { .. } => return Seen::Own,
             // These are no mounts. They change what is there, or fail.
             What::Dir { .. }
             | What::Symlink { .. }
@@ -57,9 +59,12 @@ pub fn has_proc(operations: &[Operation]) -> bool {
 pub fn has_terminals(operations: &[Operation]) -> bool {
     let at_dev = |operation: &&Operation| Path::new("/dev").starts_with(&operation.at);
     let last = operations.iter().rev().find(|operation| match operation.what {
-        What::Bind { .. } | What::Dev | What::Tmpfs { .. } | What::Proc | What::Mqueue => {
-            at_dev(operation)
-        }
+        What::Bind { .. }
+        | What::Dev
+        | What::Tmpfs { .. }
+        | What::Overlay { .. }
+        | What::Proc
+        | What::Mqueue => at_dev(operation),
         _ => false,
     });
     last.is_some_and(|operation| {

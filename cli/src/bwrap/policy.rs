@@ -5,8 +5,8 @@ use super::{Refusal, Result, layout};
 use nix::sys::resource::{Resource as Limited, getrlimit};
 use nix::unistd::{getegid, geteuid};
 use seclude::{
-    Bind, Capability, Chmod, Dev, Dir, Entry, File, Mqueue, Namespace, Proc, Profile, ReadOnly,
-    Resource, Sandbox, Symlink, Tmpfs,
+    Bind, Capability, Chmod, Dev, Dir, Entry, File, Mqueue, Namespace, Overlay, Proc, Profile,
+    ReadOnly, Resource, Sandbox, Symlink, Tmpfs,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -105,6 +105,17 @@ fn add(mut sandbox: Sandbox, Operation { at, what, parents: mode }: &Operation) 
         What::Dev => Dev::new(at).into(),
         What::Tmpfs { mode, size: Some(size) } => Tmpfs::new(at).mode(*mode).size(*size).into(),
         What::Tmpfs { mode, size: None } => Tmpfs::new(at).mode(*mode).into(),
+        What::Overlay { layers, writable } => {
+            // bubblewrap has no bound.
+            const MOST: u64 = 1 << 50;
+            let overlay = Overlay::new(layers, at).size(MOST).inodes(MOST).into();
+            if *writable {
+                overlay
+            } else {
+                sandbox = sandbox.entry(overlay);
+                ReadOnly::new(at).into()
+            }
+        }
         What::Mqueue => Mqueue::new(at).into(),
         What::Dir { mode } => Dir::new(at).mode(*mode).into(),
         What::Symlink { target } => Symlink::new(target, at).into(),

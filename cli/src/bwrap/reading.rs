@@ -1,6 +1,6 @@
 //! Reads a command line, and writes the help. The options are those of `table`.
 
-use super::asked::Asked;
+use super::asked::{Asked, UNUSED_LAYERS};
 use super::table::{Declared, Effect, OPTIONS};
 use super::{Refusal, Result};
 use std::ffi::{OsStr, OsString};
@@ -57,10 +57,18 @@ fn read_option(
         let needed = option.values.join(" ");
         return Err(Refusal::new(format!("{} takes {needed}", option.name)));
     }
+    let layers = asked.layers.len();
     match option.effect {
-        Effect::Exact(effect) => effect(asked, &values),
-        Effect::Refused(why) => Err(Refusal::new(format!("{} is refused: {why}", option.name))),
+        Effect::Exact(effect) => effect(asked, &values)?,
+        Effect::Refused(why) => {
+            return Err(Refusal::new(format!("{} is refused: {why}", option.name)));
+        }
     }
+    // Another option than these stands between them.
+    if layers > 0 && asked.layers.len() == layers {
+        return Err(Refusal::new(UNUSED_LAYERS));
+    }
+    Ok(())
 }
 
 /// The text of `--help`.
@@ -125,6 +133,11 @@ mod tests {
             ("--disable-userns", "requires --unshare-user"),
             ("--bind /nosuch /a", "Can't find source path /nosuch: No such file or directory"),
             ("--perms 0700", "must stand before an operation"),
+            ("--overlay-src /", "--overlay-src must be followed by"),
+            ("--overlay-src / --proc /a", "--overlay-src must be followed by"),
+            ("--overlay-src / --tmp-overlay /a --tmp-overlay /a", "requires at least one"),
+            ("--overlay-src / --ro-overlay /a", "requires at least two"),
+            ("--overlay-src /nosuch", "Can't find source path /nosuch"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(message), "{line}: {error}");

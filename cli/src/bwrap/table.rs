@@ -26,7 +26,7 @@ pub enum Effect {
 }
 use Effect::{Exact, Refused};
 
-const OVERLAYS: &str = "overlays are not supported yet";
+const KEPT: &str = "no overlay keeps its changes yet";
 const LABELS: &str = "this program sets no SELinux labels";
 
 macro_rules! options {
@@ -185,10 +185,17 @@ options! {
     "--remount-ro" ["DEST"] "Make the mount at DEST read-only" => Exact(|asked, values| {
         asked.operate(&values[0], What::RemountReadOnly)
     });
-    "--overlay-src" ["SRC"] "A lower directory of an overlay" => Refused(OVERLAYS);
-    "--overlay" ["RWSRC" "WORKDIR" "DEST"] "Mount an overlay that is written" => Refused(OVERLAYS);
-    "--tmp-overlay" ["DEST"] "Mount an overlay whose changes are lost" => Refused(OVERLAYS);
-    "--ro-overlay" ["DEST"] "Mount a read-only overlay" => Refused(OVERLAYS);
+    "--overlay-src" ["SRC"] "A lower directory of the next overlay" => Exact(|asked, values| {
+        asked.layers.push(source_of(&values[0])?);
+        Ok(())
+    });
+    "--overlay" ["RWSRC" "WORKDIR" "DEST"] "Mount an overlay that is written" => Refused(KEPT);
+    "--tmp-overlay" ["DEST"] "Mount an overlay whose changes are lost" => Exact(|asked, values| {
+        overlay(asked, "--tmp-overlay requires at least one --overlay-src", 1, &values[0], true)
+    });
+    "--ro-overlay" ["DEST"] "Mount a read-only overlay" => Exact(|asked, values| {
+        overlay(asked, "--ro-overlay requires at least two --overlay-src", 2, &values[0], false)
+    });
     "--proc" ["DEST"] "Mount a proc" => Exact(|asked, values| asked.operate(&values[0], What::Proc));
     "--dev" ["DEST"] "Mount a directory of devices" => Exact(|asked, values| {
         asked.operate(&values[0], What::Dev)
@@ -293,15 +300,31 @@ fn bind(asked: &mut Asked, values: &[OsString], kind: Kind, optional: bool) -> R
             (asked.mode, asked.size) = (None, None);
             return Ok(());
         }
-        Err(error) => {
-            let why = error.to_string();
-            let why = why.split(" (os error").next().unwrap_or_default();
-            let source = display(given);
-            return Err(Refusal::new(format!("Can't find source path {source}: {why}")));
-        }
+        Err(error) => return Err(missing(given, &error)),
     };
     let (writable, devices) = (kind != Kind::ReadOnly, kind == Kind::Devices);
     asked.operate(&values[1], What::Bind { source, writable, devices })
+}
+
+/// The path of a source without links.
+fn source_of(given: &OsStr) -> Result<PathBuf> {
+    let given = Path::new(given);
+    given.canonicalize().map_err(|error| missing(given, &error))
+}
+
+fn missing(given: &Path, error: &std::io::Error) -> Refusal {
+    let why = error.to_string();
+    let why = why.split(" (os error").next().unwrap_or_default();
+    Refusal::new(format!("Can't find source path {}: {why}", display(given)))
+}
+
+/// An overlay of the layers that have been given, at least this number of them.
+fn overlay(asked: &mut Asked, needs: &str, least: usize, at: &OsStr, writable: bool) -> Result<()> {
+    let layers = std::mem::take(&mut asked.layers);
+    if layers.len() < least {
+        return Err(Refusal::new(needs));
+    }
+    asked.operate(at, What::Overlay { layers, writable })
 }
 
 fn bind_descriptor(

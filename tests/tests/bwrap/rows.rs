@@ -5,10 +5,7 @@ use seclude_tests::front::{Refused, Row, roots, row};
 /// Options that are refused: their values, and a part of the reason.
 pub const REFUSED: &[Refused] = &[
     ("--userns2", "9", "no second user namespace"),
-    ("--overlay-src", "/usr", "overlays"),
-    ("--overlay", "/a /b /c", "overlays"),
-    ("--tmp-overlay", "/a", "overlays"),
-    ("--ro-overlay", "/a", "overlays"),
+    ("--overlay", "/a /b /c", "keeps its changes"),
     ("--exec-label", "x", "SELinux"),
     ("--file-label", "x", "SELinux"),
     ("--userns-block-fd", "9", "id maps"),
@@ -187,6 +184,21 @@ pub const ROWS: &[Row] = &[
         r#""$B" $R --tmpfs /srv sh -c 'ls /srv; stat -c %a /srv; touch /srv/f && stat -f -c %T /srv'
            "$B" $R --tmpfs /srv --dir /srv/a --tmpfs /srv ls /srv"#,
         "755\ntmpfs\n",
+    ),
+    row(
+        &["--overlay-src", "--tmp-overlay"],
+        r#"mkdir low high; echo low >low/both; echo low >low/one; echo high >high/both
+           o="--overlay-src low --overlay-src high --tmp-overlay /srv"
+           "$B" $R $o sh -c 'cd /srv; cat one both; echo new >both; rm one; cat both; ls'
+           cat high/both low/one"#,
+        "low\nhigh\nnew\nboth\nhigh\nlow\n",
+    ),
+    row(
+        &["--overlay-src", "--ro-overlay"],
+        r#"mkdir low high; echo low >low/both; echo high >high/both
+           "$B" $R --overlay-src low --overlay-src high --ro-overlay /srv \
+               sh -c 'cat /srv/both; touch /srv/new 2>&1'"#,
+        "high\ntouch: cannot touch '/srv/new': Read-only file system\n",
     ),
     row(
         &["--mqueue"],
