@@ -78,7 +78,7 @@ impl Manner {
     /// The process tree that commands run in.
     pub fn tree(self, policy: &Policy) -> Tree {
         if self.part == Part::Entered || !policy.private(Namespace::Pid) {
-            Tree::Others
+            if policy.nested { Tree::Nesting } else { Tree::Others }
         } else if self.in_cell {
             Tree::Cell
         } else {

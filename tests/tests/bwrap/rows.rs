@@ -180,6 +180,12 @@ pub const ROWS: &[Row] = &[
         "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero\ndevpts\n",
     ),
     row(
+        &["--unshare-user"],
+        r#"run="--unshare-user --uid 0 --gid 0 --cap-add ALL --bind / / --bind /proc /proc"
+           "$B" $run -- /proc/self/exe --unshare-all --bind / / --proc /proc sh -c 'echo $$'"#,
+        "2\n",
+    ),
+    row(
         &["--tmpfs"],
         r#""$B" $R --tmpfs /srv sh -c 'ls /srv; stat -c %a /srv; touch /srv/f && stat -f -c %T /srv'
            "$B" $R --tmpfs /srv --dir /srv/a --tmpfs /srv ls /srv"#,

@@ -119,7 +119,7 @@ impl Filters {
             command,
             uncounted,
             extra: policy.seccomp_bpf.clone(),
-            gate: (tree == Tree::Others && filter.listener() == Listener::None).then(Program::gate),
+            gate: (tree.is_others() && filter.listener() == Listener::None).then(Program::gate),
         })
     }
 
@@ -203,7 +203,7 @@ impl Filters {
 fn restricted(policy: &Policy, tree: Tree) -> Seccomp {
     const PIPE_LOCKING: &[&str] = &["sendfile", "splice", "tee", "vmsplice"];
     let mut filter = policy.filter();
-    let others = tree == Tree::Others && policy.confined.is_none();
+    let others = tree.is_others() && policy.confined.is_none();
     if others && matches!(filter.profile, Profile::Default | Profile::Nested) {
         filter.rules.insert(0, Rule::new("ptrace", Action::Errno(libc::EPERM)));
     }

@@ -36,11 +36,19 @@ pub enum Tree {
     Cell,
     /// One that existed before: the caller's, or one that the command enters.
     Others,
+    /// The same, and commands may make sandboxes in it. Their wardens signal everybody in process
+    /// trees of their own, by the same call that would signal this tree's warden.
+    Nesting,
 }
 
 impl Tree {
     /// The number of variants.
-    pub const NUMBER: usize = 3;
+    pub const NUMBER: usize = 4;
+
+    /// Whether the tree existed before.
+    pub fn is_others(self) -> bool {
+        matches!(self, Tree::Others | Tree::Nesting)
+    }
 }
 
 /// The meaning of an argument that names processes.
@@ -99,12 +107,13 @@ impl GuardedCall {
             (User(value), _) => [Some(is(value)), None, None],
             (Process, Tree::Own) => [Some(init), None, None],
             (Process, Tree::Cell) => [Some(init), Some(entrant), None],
-            (Process, Tree::Others) => [Some(init), Some(entrant), Some(own)],
+            (Process, Tree::Others | Tree::Nesting) => [Some(init), Some(entrant), Some(own)],
             (Group, Tree::Own | Tree::Cell) => [None, None, None],
             (Group, Tree::Others) => [Some(is(EVERYBODY)), Some(is(OWN_GROUP.into())), None],
+            (Group, Tree::Nesting) => [None, Some(is(OWN_GROUP.into())), None],
             (Signalled, Tree::Own) => [None, None, None],
             (Signalled, Tree::Cell) => [Some(entrant), None, None],
-            (Signalled, Tree::Others) => [Some(entrant), Some(own), None],
+            (Signalled, Tree::Others | Tree::Nesting) => [Some(entrant), Some(own), None],
         };
         tests.into_iter().flatten()
     }
@@ -159,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_call_of_the_guard_is_one_of_this_architecture() {
-        for tree in [Tree::Own, Tree::Cell, Tree::Others] {
+        for tree in [Tree::Own, Tree::Cell, Tree::Others, Tree::Nesting] {
             let tests: usize =
                 calls(tree).iter().map(|(numbers, tests)| numbers.len() * tests.len()).sum();
             assert_eq!(tests, compat(tree).count());
