@@ -65,3 +65,12 @@ fn differing_lines(before: &str, now: &str) -> String {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     lines.map(|(_, now)| words(now)).collect::<Vec<_>>().join(", ")
 }
+
+/// The version and the patch level of the kernel.
+pub fn kernel_version() -> (u32, u32) {
+    let name = nix::sys::utsname::uname().expect("every kernel has a name");
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|digit: char| !digit.is_ascii_digit()).map(str::parse);
+    let mut next = || numbers.next().and_then(Result::ok).expect("a release begins with numbers");
+    (next(), next())
+}

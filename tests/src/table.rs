@@ -52,6 +52,8 @@ pub struct Case {
     pub architecture: Option<String>,
     /// The only size of the kernel's pages for which the numbers of the row are right, in bytes.
     pub pages: Option<u64>,
+    /// The first kernel that has what the row shows: its version and patch level.
+    pub linux: Option<(u32, u32)>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
     #[serde(default)]

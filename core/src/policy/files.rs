@@ -70,7 +70,7 @@ macro_rules! for_each_entry {
                 ///
                 /// An unprivileged caller has it so in any case. For a privileged caller's command,
                 /// which runs as another host user (`host_ids`), the kernel translates the owners
-                /// (Linux 5.12; `mount_setattr(2)`). Files of others belong to nobody inside. No
+                /// (Linux 5.12, on a tmpfs 6.3; `mount_setattr(2)`). Files of others belong to nobody inside. No
                 /// command of the sandbox can then set the set-user-ID and set-group-ID bits, which
                 /// would be the caller's outside. The bind must hold no such programs either.
                 /// Excludes `optional` and a shared user namespace, and if it is writable, `nested`,

@@ -17,7 +17,7 @@ mod confined;
 use seclude_tests::caller::{Caller, copy, driver, program};
 use seclude_tests::census::here;
 use seclude_tests::job::{Told, read_told};
-use seclude_tests::knobs::page_size;
+use seclude_tests::knobs::{kernel_version, page_size};
 use seclude_tests::scratch;
 use seclude_tests::table::{Case, Ground, Stage, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +95,11 @@ fn main() -> ExitCode {
         }
         if let Some(other) = case.pages.filter(|size| *size != page_size()) {
             println!("SKIPPED: {name}: it is about pages of {other} bytes");
+            skipped += 1;
+            continue;
+        }
+        if let Some((version, level)) = case.linux.filter(|first| kernel_version() < *first) {
+            println!("SKIPPED: {name}: it needs Linux {version}.{level}");
             skipped += 1;
             continue;
         }

@@ -53,7 +53,7 @@ fn of_tree(path: &Path, error: io::Error) -> Error {
             ErrorKind::Unsupported,
             format!(
                 "the file system of {shown}, or of a mount below it, has no idmapped mounts: use \
-                ext4, xfs, btrfs or a tmpfs"
+                ext4, xfs, btrfs (Linux 5.15) or a tmpfs (6.3)"
             ),
         ),
         libc::ENOSYS => (
