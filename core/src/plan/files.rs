@@ -378,7 +378,8 @@ impl Builder {
 
     pub(super) fn close_root(&mut self, policy: &Policy) {
         self.push(Step::Pivot {}, "make the new root the root");
-        if policy.root_overlay().is_some() {
+        let has_own = policy.files.iter().any(|entry| entry.at() == path_of(DEVICES));
+        if policy.root_overlay().is_some() && !has_own {
             self.push_at(
                 Step::Remount { at: DEVICES },
                 "make the mount at /dev read-only",

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::{Profile, Seccomp};
+use crate::wire::message::DESCRIPTORS_MAX;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -251,6 +252,17 @@ impl Policy {
     fn check_files(&self) -> Result<()> {
         if let System::Root(root) = &self.system {
             check_text("root", root)?;
+        }
+        // The caller gives them to the warden in one message.
+        let given = self.files.iter().map(|entry| match entry {
+            Entry::Overlay(overlay) => overlay.layers.len(),
+            Entry::Bind(bind) => usize::from(bind.idmapped),
+            _ => 0,
+        });
+        let given: usize = given.sum();
+        if given > DESCRIPTORS_MAX {
+            let what = format!("{given} layers of overlays and idmapped binds");
+            return Err(Error::invalid(what, format!("{DESCRIPTORS_MAX} are the most")));
         }
         if self.root_overlay().is_some() && self.system != System::Host {
             return Err(Error::invalid(
