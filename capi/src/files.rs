@@ -178,29 +178,36 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
 }
 
 /// Adds a writable view of the caller's directories `layers` at the absolute path `at`: an overlay
-/// file system. Nothing is written to them. What the sandbox changes is kept in memory, and is gone
-/// when the sandbox ends.
+/// file system. Nothing is written to them. What the sandbox changes is kept in the directory
+/// `kept`, or with NULL in memory, and is then gone when the sandbox ends.
 ///
 /// `layers` ends with NULL and has 1 to 64 directories, the lowest first: what is in several is the
 /// one in the last of them. At "/" they are the root, with the programs of another system
-/// (docs/roots.md). The changes take at most `size` bytes and `inodes` files and directories. With
-/// 0, these are 64 MiB and 65536.
+/// (docs/roots.md). In memory, the changes take at most `size` bytes and `inodes` files and
+/// directories. With 0, these are 64 MiB and 65536. With `kept`, both must be 0.
+///
+/// `kept` must exist, and one sandbox at a time can use it. A later one with the same layers goes on
+/// with the changes. A privileged caller's must be closed to other users (mode 0700).
 ///
 /// For a privileged caller's command, the owner of each file is the user with the same number
 /// inside, so id 0 owns what the host's root owns (Linux 5.19). For an unprivileged caller's, the
-/// caller's files are the command's, and all others belong to nobody. Needs Linux 5.11, and 6.6
-/// unless the sandbox shares the user namespace.
+/// caller's files are the command's, and all others belong to nobody. Needs Linux 5.11, and without
+/// `kept` 6.6.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_sandbox_overlay(
     sandbox: *mut seclude_sandbox,
     layers: *const *const c_char,
     at: *const c_char,
+    kept: *const c_char,
     size: u64,
     inodes: u64,
 ) {
     build(sandbox, |sandbox| {
         let layers = strings("layers of overlay", layers)?;
         let mut overlay = Overlay::new(layers, bytes("overlay", at)?);
+        if !kept.is_null() {
+            overlay = overlay.kept(bytes("kept of overlay", kept)?);
+        }
         if size != 0 {
             overlay = overlay.size(size);
         }

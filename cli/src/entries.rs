@@ -87,6 +87,7 @@ pub fn read(kind: &EntryKind, given: &OsStr) -> Result<Value> {
                 ("flag", Some(_)) => return Err(wrong(&format!("{name} takes no value"))),
                 (_, None) => return Err(wrong(&format!("{name} needs a value"))),
                 ("mode", Some(mode)) => json!(mode),
+                ("directory", Some(path)) => path_value(&absolute(path.into())?),
                 (_, Some(value)) => quantity(value),
             },
         );
@@ -144,6 +145,10 @@ mod tests {
         assert_eq!(
             entry("tmpfs", "/t,size=64M,mode=0700").unwrap(),
             json!({"tmpfs": "/t", "size": "64M", "mode": "0700"})
+        );
+        assert_eq!(
+            entry("overlay", "/a:/,kept=/k").unwrap(),
+            json!({"overlay": "/", "layers": ["/a"], "kept": "/k"})
         );
         assert_eq!(
             entry("overlay", "/a:/b:/,size=1M").unwrap(),

@@ -255,6 +255,14 @@ impl Policy {
         })
     }
 
+    /// The directories in which overlays keep their changes.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().filter_map(|entry| match entry {
+            Entry::Overlay(overlay) => overlay.kept.as_deref(),
+            _ => None,
+        })
+    }
+
     /// Whether the root is read-only. With `exact_files`, an entry can make it so.
     pub(crate) fn has_read_only_root(&self) -> bool {
         !self.writable_root && !self.exact_files && self.root_overlay().is_none()

@@ -8,6 +8,7 @@
 
 pub mod alive;
 pub mod capture;
+pub mod changes;
 pub mod child;
 pub mod collect;
 pub mod command;

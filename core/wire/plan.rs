@@ -147,6 +147,9 @@ wire_data! {
     struct IdRange { inside: u32, outside: u32, count: u32, }
 }
 
+/// For [`Step::Overlay`]: the changes are not kept.
+pub const NOT_KEPT: u32 = u32::MAX;
+
 /// The most supplementary groups of a command.
 pub const GROUPS_MAX: usize = 64;
 
@@ -200,8 +203,16 @@ wire_data! {
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
         /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`, they
         /// are mount trees that the caller has given. The upper one is on a new tmpfs with this
-        /// size in bytes and number of inodes, which the overlay covers.
-        44 Overlay { at: &'a CStr, layers: List<'a, u32>, trees: bool, size: u64, inodes: u64, }
+        /// size in bytes and number of inodes, which the overlay covers; or in the source `kept`,
+        /// if that is not [`NOT_KEPT`].
+        44 Overlay {
+            at: &'a CStr,
+            layers: List<'a, u32>,
+            trees: bool,
+            size: u64,
+            inodes: u64,
+            kept: u32,
+        }
         /// Mounts the message queues of the sandbox's own ipc namespace.
         37 MessageQueues { at: &'a CStr, }
         /// Makes a symlink. One that exists already may stay as it is.

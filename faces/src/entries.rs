@@ -129,6 +129,7 @@ fn python_type(field: &EntryField) -> &'static str {
         "flag" => "bool = field(default=False, kw_only=True)",
         "size" => "int | str | None = None",
         "count" | "mode" => "int | None = None",
+        "directory" => "Path | None = None",
         kind => panic!("the value {} is of the unknown kind {kind}", field.name),
     }
 }

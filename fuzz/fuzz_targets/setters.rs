@@ -125,7 +125,7 @@ unsafe fn perform(steps: &[Step]) {
                         let layers = [layer, std::ptr::null()];
                         at.with(|at| {
                             c::files::seclude_sandbox_overlay(
-                                sandbox, layers.as_ptr(), at, *size, *inodes,
+                                sandbox, layers.as_ptr(), at, layer, *size, *inodes,
                             )
                         });
                     });

@@ -105,7 +105,8 @@ class Tmpfs(EntryPart):
 @dataclass(frozen=True, slots=True)
 class Overlay(EntryPart):
     """A writable view of directories of the host: an overlay file system. Nothing is written to the
-    directories. What the sandbox changes is kept in memory, and is gone when the sandbox ends.
+    directories. What the sandbox changes is kept in memory, and is gone when the sandbox ends,
+    unless `kept` names a place for it.
 
     At `/`, the directories are the root, with the programs of another system: see docs/roots.md.
     Their `/dev`, `/proc` and `/tmp` are covered by the sandbox's own. Elsewhere, mounts below the
@@ -114,8 +115,8 @@ class Overlay(EntryPart):
     For a privileged caller's command, the owner of each file is the user with the same number
     inside, so id 0 owns what the host's root owns (Linux 5.19; `mount_setattr(2)`). For an
     unprivileged caller's command, the caller's files are the command's, and all others belong to
-    nobody. Needs Linux 5.11, and 6.6 unless the sandbox shares the user namespace: the kernel keeps
-    no attributes of users on a tmpfs before.
+    nobody. Needs Linux 5.11, and without `kept` 6.6: the kernel keeps no attributes of users on a
+    tmpfs before.
 
     - `layers`: The directories outside, at most 64, the lowest first. What is in several is the one
       in the last of them.
@@ -123,6 +124,11 @@ class Overlay(EntryPart):
     - `size`: Limits the size of the changes in bytes. A file counts whole once it is changed.
       Default: 64 MiB.
     - `inodes`: Limits the number of changed files and directories. Default: 65536.
+    - `kept`: Keeps the changes in this directory of the host's, which must exist, instead of in
+      memory. A later sandbox with the same layers goes on with them. One sandbox at a time can use
+      it. Their number and size are not bounded, and a reset of a cell leaves them. A privileged
+      caller's directory must be closed to other users (mode 0700), because the changes can be
+      set-user-ID programs.
     """
 
     _keys: ClassVar = {"at": "overlay"}
@@ -131,6 +137,7 @@ class Overlay(EntryPart):
     at: Path
     size: int | str | None = None
     inodes: int | None = None
+    kept: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

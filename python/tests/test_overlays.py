@@ -39,6 +39,21 @@ def test_the_changes_are_bounded(readable: Path) -> None:
     assert done.outcome.limit == 65536
 
 
+def test_changes_are_kept_for_the_next_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "low").mkdir()
+    (tmp_path / "kept").mkdir(mode=0o700)
+    (tmp_path / "low/f").write_text("old")
+    layers = overlay([tmp_path / "low"], "/work", kept=tmp_path / "kept")
+    box = Sandbox(files=[layers], uid=0, gid=0)
+    with box.cell() as cell:
+        cell.run(["sh", "-c", "echo new >/work/f"])
+        with pytest.raises(seclude.PolicyError, match="another sandbox keeps its changes there"):
+            box.run(["true"])
+    assert box.run(["cat", "/work/f"], capture_output=True).stdout == b"new\n"
+    assert (tmp_path / "low/f").read_text() == "old"
+    assert (tmp_path / "kept/upper/f").read_text() == "new\n"
+
+
 def test_a_mistake_about_layers_is_an_error() -> None:
     with pytest.raises(seclude.PolicyError, match="0 directories"):
         Sandbox(files=[overlay([], "/work")])

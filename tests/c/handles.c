@@ -70,7 +70,8 @@ static void every_setter_is_taken(void)
     seclude_sandbox_symlink(sandbox, "target", "/link");
     seclude_sandbox_mqueue(sandbox, "/dev/mqueue");
     seclude_sandbox_overlay(sandbox, (const char *[]){"/lowest", "/topmost", NULL}, "/seen",
-                            65536, 77);
+                            NULL, 65536, 77);
+    seclude_sandbox_overlay(sandbox, (const char *[]){"/low", NULL}, "/again", "/changes", 0, 0);
     seclude_sandbox_capabilities(sandbox, 1 << 12);
     seclude_sandbox_file(sandbox, "/file", "a\0b", 3, 0600);
     seclude_sandbox_file(sandbox, "/nothing", NULL, 0, 0644);
@@ -90,7 +91,7 @@ static void every_setter_is_taken(void)
         "net", "cgroup", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
         "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
         "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "mqueue",
-        "/lowest", "/topmost", "/seen", "65536", "77",
+        "/lowest", "/topmost", "/seen", "65536", "77", "/changes",
         "net_admin",
         "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5",
         "/usr/libexec/seclude/warden",
@@ -338,7 +339,7 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_dir(NULL, NULL, 0);
     seclude_sandbox_symlink(NULL, NULL, NULL);
     seclude_sandbox_mqueue(NULL, NULL);
-    seclude_sandbox_overlay(NULL, NULL, NULL, 0, 0);
+    seclude_sandbox_overlay(NULL, NULL, NULL, NULL, 0, 0);
     seclude_sandbox_exact_files(NULL);
     seclude_sandbox_proc(NULL, NULL);
     seclude_sandbox_dev(NULL, NULL);
@@ -377,8 +378,8 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_symlink(object, NULL, "/a"));
     STICKS(seclude_sandbox_symlink(object, "a", NULL));
     STICKS(seclude_sandbox_mqueue(object, NULL));
-    STICKS(seclude_sandbox_overlay(object, NULL, "/a", 0, 0));
-    STICKS(seclude_sandbox_overlay(object, (const char *[]){"/a", NULL}, NULL, 0, 0));
+    STICKS(seclude_sandbox_overlay(object, NULL, "/a", NULL, 0, 0));
+    STICKS(seclude_sandbox_overlay(object, (const char *[]){"/a", NULL}, NULL, NULL, 0, 0));
     STICKS(seclude_sandbox_proc(object, NULL));
     STICKS(seclude_sandbox_dev(object, NULL));
     STICKS(seclude_sandbox_read_only(object, NULL));

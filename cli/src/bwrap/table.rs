@@ -26,7 +26,7 @@ pub enum Effect {
 }
 use Effect::{Exact, Refused};
 
-const KEPT: &str = "no overlay keeps its changes yet";
+const KEPT: &str = "an overlay keeps its changes in a directory of another form";
 const LABELS: &str = "this program sets no SELinux labels";
 
 macro_rules! options {

@@ -326,6 +326,19 @@ pub fn receive(
     Ok((length, descriptors.filter(|_| message.msg_flags & libc::MSG_CTRUNC == 0)))
 }
 
+/// Takes an exclusive lock on an open file, without waiting: `flock(2)`. `false`: another has one.
+pub fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: takes numbers only.
+    let done = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    match done {
+        0 => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            error => Err(error),
+        },
+    }
+}
+
 /// Releases a lock on an open file, also for duplicates of the descriptor: `flock(2)`.
 pub fn unlock(file: BorrowedFd<'_>) {
     // SAFETY: takes numbers only.

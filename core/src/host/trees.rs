@@ -22,12 +22,14 @@ struct MountAttributes {
 }
 
 /// What of a path is copied.
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    /// A directory, read-only, without the mounts below it. Otherwise all that is there.
-    pub layer: bool,
-    /// Symbolic links in the path are followed.
-    pub follow: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A directory, read-only, without the mounts below it.
+    Layer,
+    /// A directory, without the mounts below it.
+    Directory,
+    /// All that is there. With `follow`, also behind symbolic links in the path.
+    All { follow: bool },
 }
 
 /// Copies the mount at `path`, attached nowhere. In the copy, each file belongs to the id to which
@@ -37,21 +39,23 @@ pub struct Shape {
 ///
 /// EINVAL if the file system cannot be idmapped, and EPERM if the caller may not.
 pub fn idmapped(path: &Path, users: BorrowedFd<'_>, shape: Shape) -> io::Result<OwnedFd> {
-    let Shape { layer, follow } = shape;
-    let directory = if layer { OFlag::O_DIRECTORY } else { OFlag::empty() };
-    let refused = match follow {
-        true => ResolveFlag::RESOLVE_NO_MAGICLINKS,
-        false => ResolveFlag::RESOLVE_NO_SYMLINKS,
+    let (directory, below) = match shape {
+        Shape::Layer | Shape::Directory => (OFlag::O_DIRECTORY, 0),
+        Shape::All { .. } => (OFlag::empty(), AT_RECURSIVE),
+    };
+    let refused = match shape {
+        Shape::All { follow: false } => ResolveFlag::RESOLVE_NO_SYMLINKS,
+        _ => ResolveFlag::RESOLVE_NO_MAGICLINKS,
     };
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | directory).resolve(refused);
     let source = openat2(AT_FDCWD, path, how)?;
     let empty = c"".as_ptr();
-    let flags = libc::AT_EMPTY_PATH | if layer { 0 } else { AT_RECURSIVE };
+    let flags = libc::AT_EMPTY_PATH | below;
     let how = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | flags as u32;
     // SAFETY: the path is a text that ends with a NUL, and the kernel checks all numbers.
     let tree = unsafe { libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), empty, how) };
     let tree = sys::own(Errno::result(tree)? as i32);
-    let read_only = if layer { libc::MOUNT_ATTR_RDONLY } else { 0 };
+    let read_only = if shape == Shape::Layer { libc::MOUNT_ATTR_RDONLY } else { 0 };
     let change = MountAttributes {
         set: libc::MOUNT_ATTR_IDMAP | read_only,
         clear: 0,

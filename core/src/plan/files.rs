@@ -2,13 +2,14 @@
 //! read-only.
 
 use super::devices::size_of_memory;
+use super::sources::Layers;
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::entries::{Chmod, Dir, Entry, File, Mqueue, Overlay, Symlink, Tmpfs};
 use crate::policy::profile;
 use crate::policy::{Policy, System};
 use crate::wire::codec::ListBuilder;
-use crate::wire::plan::{Step, attribute};
+use crate::wire::plan::{NOT_KEPT, Step, attribute};
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ impl Builder {
         );
         self.system(policy, sources)?;
         if let Some(overlay) = policy.root_overlay() {
-            self.overlay(policy, overlay, &sources.root_layers)?;
+            self.overlay(policy, overlay, Some(&sources.root_layers))?;
             // Other systems have device nodes there, which would not work, and links.
             let (size, attributes) = (profile::ROOT_SIZE, attribute::NO_SUID | attribute::NO_DEV);
             let step = Step::Tmpfs { at: DEVICES, size, inodes: 0, mode: 0o755, attributes };
@@ -178,14 +179,14 @@ impl Builder {
         chosen: impl Fn(&Entry) -> bool,
     ) -> Result<()> {
         let (mut binds, mut layers) = (sources.binds.iter(), sources.layers.iter());
-        let mut steps: Vec<(&Entry, &[u32])> = Vec::new();
+        let mut steps: Vec<(&Entry, Found<'_>)> = Vec::new();
         for entry in policy.files.iter().filter(|entry| chosen(entry)) {
             let found = match entry {
-                Entry::Bind(_) => binds.next().map(|(number, _)| std::slice::from_ref(number)),
-                Entry::Overlay(_) => layers.next().map(Vec::as_slice),
+                Entry::Bind(_) => binds.next().map(|(number, _)| Found::Source(*number)),
+                Entry::Overlay(_) => layers.next().map(Found::Layers),
                 _ => None,
             };
-            steps.push((entry, found.unwrap_or_default()));
+            steps.push((entry, found.unwrap_or(Found::Nothing)));
         }
         if binds.next().is_some() || layers.next().is_some() {
             return Err(internal("bind what has been opened", "there are more sources than binds"));
@@ -197,7 +198,7 @@ impl Builder {
             match entry {
                 Entry::Proc(_) => self.proc(sources, &c_string(entry.at())?, false),
                 Entry::Dev(_) => self.devices_at(policy, sources, entry.at())?,
-                Entry::Overlay(overlay) => self.overlay(policy, overlay, found)?,
+                Entry::Overlay(overlay) => self.overlay(policy, overlay, found.layers())?,
                 Entry::Bind(_)
                 | Entry::Tmpfs(_)
                 | Entry::Mqueue(_)
@@ -205,26 +206,34 @@ impl Builder {
                 | Entry::Chmod(_)
                 | Entry::Dir(_)
                 | Entry::Symlink(_)
-                | Entry::File(_) => self.entry(entry, found.first().copied())?,
+                | Entry::File(_) => self.entry(entry, found.source())?,
             }
         }
         Ok(())
     }
 
-    fn overlay(&mut self, policy: &Policy, overlay: &Overlay, numbers: &[u32]) -> Result<()> {
-        let Overlay { at: place, layers: paths, size, inodes } = overlay;
+    fn overlay(
+        &mut self,
+        policy: &Policy,
+        overlay: &Overlay,
+        layers: Option<&Layers>,
+    ) -> Result<()> {
+        let Overlay { at: place, layers: paths, size, inodes, kept } = overlay;
         let action = format!("mount an overlay of {} on {}", listed(paths), place.display());
-        if numbers.len() != paths.len() {
-            return Err(internal(&action, "its layers have not been opened"));
-        }
-        let mut layers = ListBuilder::new(Vec::new());
-        numbers.iter().rev().for_each(|number| layers.push(number));
+        let opened = layers.filter(|layers| {
+            layers.numbers.len() == paths.len() && layers.kept.is_some() == kept.is_some()
+        });
+        let Layers { numbers, kept } =
+            opened.ok_or_else(|| internal(&action, "its layers have not been opened"))?;
+        let mut list = ListBuilder::new(Vec::new());
+        numbers.iter().rev().for_each(|number| list.push(number));
         let step = Step::Overlay {
             at: &c_string(place)?,
-            layers: layers.list(),
+            layers: list.list(),
             trees: numbers.iter().all(|number| self.is_given(*number)),
             size: size.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
             inodes: inodes.unwrap_or(profile::CHANGES.1),
+            kept: kept.unwrap_or(NOT_KEPT),
         };
         self.push_at(step, action, place);
         Ok(())
@@ -389,6 +398,23 @@ impl Builder {
         if policy.has_read_only_root() {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
+    }
+}
+
+/// The opened sources of an entry.
+enum Found<'a> {
+    Nothing,
+    Source(u32),
+    Layers(&'a Layers),
+}
+
+impl<'a> Found<'a> {
+    fn source(&self) -> Option<u32> {
+        if let Found::Source(number) = self { Some(*number) } else { None }
+    }
+
+    fn layers(&self) -> Option<&'a Layers> {
+        if let Found::Layers(layers) = self { Some(layers) } else { None }
     }
 }
 

@@ -13,8 +13,18 @@ use std::path::{Path, PathBuf};
 pub enum GivenTree {
     /// A layer of an overlay. Each id inside owns what the same id of the host owns.
     Layer(PathBuf),
+    /// Where an overlay keeps its changes, with the same owners.
+    Kept(PathBuf),
     /// A bind. The command owns what the caller owns.
     Callers { path: PathBuf, follow: bool },
+}
+
+/// The sources of an overlay.
+#[derive(Debug, Default)]
+pub struct Layers {
+    pub numbers: Vec<u32>,
+    /// Where the changes are kept.
+    pub kept: Option<u32>,
 }
 
 /// The sources that the warden opens, each by its index in the order of opening.
@@ -28,8 +38,8 @@ pub struct Sources {
     pub devices: Vec<u32>,
     pub binds: Vec<(u32, PathBuf)>,
     /// The layers of the root, and of each other overlay.
-    pub root_layers: Vec<u32>,
-    pub layers: Vec<Vec<u32>>,
+    pub root_layers: Layers,
+    pub layers: Vec<Layers>,
 }
 
 impl Builder {
@@ -110,9 +120,15 @@ impl Builder {
         }
         for entry in &policy.files {
             if let Entry::Overlay(overlay) = entry {
-                let layers = overlay.layers.iter();
-                let layers = layers.map(|path| self.layer(path, &overlay.at, mapping));
-                let layers = layers.collect::<Result<_>>()?;
+                let mut open =
+                    |path: &PathBuf, given| self.layer(path, given, &overlay.at, mapping);
+                let numbers = overlay.layers.iter();
+                let numbers = numbers.map(|path| open(path, GivenTree::Layer(path.clone())));
+                let numbers = numbers.collect::<Result<_>>()?;
+                let kept = overlay.kept.as_ref();
+                let kept =
+                    kept.map(|path| open(path, GivenTree::Kept(path.clone()))).transpose()?;
+                let layers = Layers { numbers, kept };
                 match entry.is_root() && !policy.exact_files {
                     true => sources.root_layers = layers,
                     false => sources.layers.push(layers),
@@ -122,12 +138,13 @@ impl Builder {
         Ok(sources)
     }
 
-    fn layer(&mut self, path: &Path, at: &Path, mapping: Mapping) -> Result<u32> {
-        if !mapping.is_range() {
-            let action = format!("open the layer {} of {}", path.display(), at.display());
-            return self.source(path, false, action);
+    /// A directory of the overlay at `at`.
+    fn layer(&mut self, path: &Path, given: GivenTree, at: &Path, mapping: Mapping) -> Result<u32> {
+        if mapping.is_range() {
+            return Ok(self.give(given));
         }
-        Ok(self.give(GivenTree::Layer(path.to_owned())))
+        let action = format!("open {} for the overlay at {}", path.display(), at.display());
+        self.source(path, false, action)
     }
 
     fn give(&mut self, tree: GivenTree) -> u32 {

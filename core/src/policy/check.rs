@@ -6,7 +6,8 @@ mod network;
 mod order;
 
 use super::{
-    Bind, Capability, Entry, HOST_IDS, Isolation, Namespace, Policy, System, for_each_entry,
+    Bind, Capability, Entry, HOST_IDS, Isolation, Namespace, Overlay, Policy, System,
+    for_each_entry,
 };
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::{Profile, Seccomp};
@@ -255,7 +256,7 @@ impl Policy {
         }
         // The caller gives them to the warden in one message.
         let given = self.files.iter().map(|entry| match entry {
-            Entry::Overlay(overlay) => overlay.layers.len(),
+            Entry::Overlay(overlay) => overlay.layers.len() + overlay.kept.iter().len(),
             Entry::Bind(bind) => usize::from(bind.idmapped),
             _ => 0,
         });
@@ -284,6 +285,13 @@ impl Policy {
                     .at(at));
             }
             check_values(entry).map_err(|error| error.at(at))?;
+            if let Entry::Overlay(Overlay { kept: Some(kept), size, inodes, .. }) = entry
+                && (size.is_some() || inodes.is_some())
+            {
+                let what = format!("kept of overlay {}", at.display());
+                let why = format!("what is kept in {} is not bounded", kept.display());
+                return Err(Error::invalid(what, why).hint("leave out size and inodes").at(at));
+            }
             if let Some(bind) = entry.bind().filter(|bind| bind.idmapped) {
                 self.check_idmapped(bind).map_err(|error| error.at(at))?;
             }
@@ -330,6 +338,9 @@ macro_rules! check_value {
     };
     (paths $what:expr, $value:expr) => {
         check_paths($what, $value)?
+    };
+    (directory $what:expr, $value:expr) => {
+        $value.iter().try_for_each(|path| check_text($what, path))?
     };
     (size $what:expr, $value:expr) => {
         check_size($what, *$value)?

@@ -26,6 +26,7 @@ use types::{Bind, Entry, File};
 /// | `paths` | a list of paths |
 /// | `place` | a path; in policies, the default is the path under the entry's own key |
 /// | `data` | bytes |
+/// | `directory` | an optional path |
 /// | `flag` | a method without an argument |
 /// | `size` | a number of bytes |
 /// | `count` | a 64-bit number |
@@ -95,7 +96,7 @@ macro_rules! for_each_entry {
             }
             /// A writable view of directories of the host: an overlay file system. Nothing is
             /// written to the directories. What the sandbox changes is kept in memory, and is gone
-            /// when the sandbox ends.
+            /// when the sandbox ends, unless `kept` names a place for it.
             ///
             /// At `/`, the directories are the root, with the programs of another system: see
             /// docs/roots.md. Their `/dev`, `/proc` and `/tmp` are covered by the sandbox's own.
@@ -105,8 +106,8 @@ macro_rules! for_each_entry {
             /// For a privileged caller's command, the owner of each file is the user with the same
             /// number inside, so id 0 owns what the host's root owns (Linux 5.19; `mount_setattr(2)`).
             /// For an unprivileged caller's command, the caller's files are the command's, and all
-            /// others belong to nobody. Needs Linux 5.11, and 6.6 unless the sandbox shares the
-            /// user namespace: the kernel keeps no attributes of users on a tmpfs before.
+            /// others belong to nobody. Needs Linux 5.11, and without `kept` 6.6: the kernel keeps
+            /// no attributes of users on a tmpfs before.
             own Overlay = overlay (
                 /// The directories outside, at most 64, the lowest first. What is in several is the
                 /// one in the last of them.
@@ -119,6 +120,12 @@ macro_rules! for_each_entry {
                 size size,
                 /// Limits the number of changed files and directories. Default: 65536.
                 count inodes,
+                /// Keeps the changes in this directory of the host's, which must exist, instead of
+                /// in memory. A later sandbox with the same layers goes on with them. One sandbox
+                /// at a time can use it. Their number and size are not bounded, and a reset of a
+                /// cell leaves them. A privileged caller's directory must be closed to other users
+                /// (mode 0700), because the changes can be set-user-ID programs.
+                directory kept,
             }
             /// A directory that shows the sandbox's POSIX message queues as files, usually at
             /// `/dev/mqueue` (`mq_overview(7)`).

@@ -23,6 +23,7 @@ use crate::plan::{Manner, Part, Plan};
 use crate::policy::outcome::Enforced;
 use crate::policy::seccomp::Filters;
 use crate::policy::{Limit, Limits, Namespace};
+use crate::run::changes::Changes;
 use crate::run::egress::Ledger;
 use crate::run::failure;
 use crate::run::ground::Existing;
@@ -66,6 +67,8 @@ pub struct Alive {
     /// What connects it with others. Declared after the warden, so that it ends after it.
     connections: Mutex<Connections>,
     ledger: Option<Arc<Ledger>>,
+    /// What its overlays have for themselves. Declared after the warden, too.
+    changes: Mutex<Changes>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
     /// The user and group of its commands on the host, if they differ from the caller's.
@@ -118,6 +121,7 @@ impl Alive {
     ) -> Result<Alive> {
         let policy = sandbox.policy();
         let entered = existing.is_some_and(|existing| existing.cell.is_some());
+        let changes = if entered { Changes::default() } else { Changes::lock(policy)? };
         let birthplace = connections.birthplace()?;
         let joined = existing.map(Existing::descriptors).transpose()?;
         // A template has namespaces of its own, so a copy of it cannot be made in existing ones.
@@ -174,6 +178,7 @@ impl Alive {
                         sandbox: sandbox.clone(),
                         warden,
                         ledger: connections.ledger(),
+                        changes: Mutex::new(changes),
                         connections: Mutex::new(connections),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
@@ -339,6 +344,7 @@ impl Alive {
     pub fn end(&self) -> Gone {
         let gone = self.warden.end();
         self.leave_networks();
+        self.changes().release();
         self.enforcement().cgroup = Default::default();
         gone
     }
@@ -363,8 +369,18 @@ impl Alive {
             let _ = self.enforcement().cgroup.thaw();
             self.warden.kill();
             self.leave_networks();
+            self.changes().release();
             self.enforcement().cgroup = Default::default();
         }
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it must have ended before another one of its policy can start.
+    pub fn is_exclusive(&self) -> bool {
+        !self.changes().is_empty()
     }
 
     /// Whether the caller has closed the sandbox.

@@ -154,21 +154,23 @@ impl Warden {
 
     fn tree(&self, tree: &GivenTree, sandbox: &Sandbox, plan: &Plan) -> Result<OwnedFd> {
         match tree {
-            GivenTree::Layer(path) => {
+            GivenTree::Layer(path) | GivenTree::Kept(path) => {
                 // The warden waits for the caller meanwhile, so the process id is its own.
                 let pid = self.process.pid();
                 let users = host_namespace::of_process(pid, |kind| *kind == Namespace::User)?;
                 let users = users.into_iter().next().map(|(_, users)| users);
                 let lost = || Error::new(ErrorKind::WardenLost, "open its user namespace");
-                let shape = Shape { layer: true, follow: true };
+                let shape = match tree {
+                    GivenTree::Kept(_) => Shape::Directory,
+                    _ => Shape::Layer,
+                };
                 trees::idmapped(path, users.ok_or_else(lost)?.as_fd(), shape)
                     .map_err(|error| failure::trees::of_layer(path, error))
             }
             GivenTree::Callers { path, follow } => {
                 let owner = plan.manner.mapping.known_owner(sandbox.policy());
                 let owner = sandbox.compiled().file_owner(owner.unwrap_or_else(idmap::callers))?;
-                let shape = Shape { layer: false, follow: *follow };
-                trees::idmapped(path, owner.users()?, shape)
+                trees::idmapped(path, owner.users()?, Shape::All { follow: *follow })
                     .map_err(|error| failure::trees::of_bind(path, error))
             }
         }

@@ -232,9 +232,12 @@ impl<'a> SetupContext<'a> {
                     self.finished.scratch.push(mounted);
                 }
             }
-            Step::Overlay { at, layers, trees, size, inodes } => {
-                let changes = self.mounts.overlay(at, layers, trees, size, inodes)?;
-                self.finished.scratch.push(changes);
+            Step::Overlay { at, layers, trees, size, inodes, kept } => {
+                let scratch = self.mounts.tmpfs(at, size, inodes, 0o755, mounts::FIXED)?;
+                self.mounts.overlay(at, layers, trees, &scratch, kept)?;
+                if kept == plan::NOT_KEPT {
+                    self.finished.scratch.push(scratch);
+                }
             }
             Step::MessageQueues { at } => self.mounts.message_queues(at)?,
             Step::Symlink { at, target } => self.mounts.symlink(&Spot::of(at), target)?,

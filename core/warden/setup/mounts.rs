@@ -20,6 +20,7 @@ mod sources;
 use attach::{Attach, Options};
 use files::new_file;
 use known::Known;
+pub use overlay::FIXED;
 pub use sources::is_automount_out_of_reach;
 
 pub struct Mounts<'a> {

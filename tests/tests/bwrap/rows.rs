@@ -5,7 +5,7 @@ use seclude_tests::front::{Refused, Row, roots, row};
 /// Options that are refused: their values, and a part of the reason.
 pub const REFUSED: &[Refused] = &[
     ("--userns2", "9", "no second user namespace"),
-    ("--overlay", "/a /b /c", "keeps its changes"),
+    ("--overlay", "/a /b /c", "keeps its changes in a directory of another form"),
     ("--exec-label", "x", "SELinux"),
     ("--file-label", "x", "SELinux"),
     ("--userns-block-fd", "9", "id maps"),

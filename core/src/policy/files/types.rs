@@ -12,6 +12,7 @@ macro_rules! stored {
     (paths) => { Vec<PathBuf> };
     (place) => { PathBuf };
     (data) => { Vec<u8> };
+    (directory) => { Option<PathBuf> };
     (flag) => { bool };
     (size) => { Option<u64> };
     (count) => { Option<u64> };
@@ -46,6 +47,9 @@ macro_rules! default {
     (flag) => {
         false
     };
+    (directory) => {
+        None
+    };
     (size) => {
         None
     };
@@ -60,6 +64,9 @@ macro_rules! default {
 /// The method that sets an optional value.
 macro_rules! setter {
     (flag $doc:tt $name:ident) => { setter!($doc, $name(), true); };
+    (directory $doc:tt $name:ident) => {
+        setter!($doc, $name($name: impl AsRef<Path>), Some($name.as_ref().into()));
+    };
     (size $doc:tt $name:ident) => {
         setter!($doc, $name(bytes: impl Into<u64>), Some(bytes.into()));
     };

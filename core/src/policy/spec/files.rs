@@ -27,6 +27,9 @@ macro_rules! optional {
     (flag $value:ident) => {
         $value.flag()?
     };
+    (directory $value:ident) => {
+        Some($value.path()?)
+    };
     (size $value:ident) => {
         Some($value.size()?)
     };
@@ -58,6 +61,9 @@ macro_rules! write_required {
 }
 
 macro_rules! written {
+    (directory $value:expr) => {
+        json!($value.as_deref().map(path_value))
+    };
     (mode $value:expr) => {
         text::mode_value($value)
     };

@@ -52,6 +52,9 @@ impl Alive {
         let address = self.addresses().first().copied().filter(|_| is_member);
         let again = self.sandbox.clone().at(address);
         let ports = self.leave_networks();
+        if self.is_exclusive() {
+            self.close();
+        }
         let connections = Connections::open(&again, ports)?;
         Alive::start_connected(&again, self.purpose, None, connections)
     }

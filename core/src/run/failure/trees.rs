@@ -75,9 +75,9 @@ pub fn explain(errno: i32) -> (ErrorKind, Option<String>) {
         ),
         libc::EOPNOTSUPP => (
             ErrorKind::Unsupported,
-            "the changes are kept on a tmpfs, which takes the attributes of an overlay from \
-            Linux 6.6 on (CONFIG_TMPFS_XATTR): use such a kernel, or show the directory \
-            read-only (root)",
+            "the changes need a file system that keeps attributes of users: a tmpfs from Linux 6.6 \
+            on (CONFIG_TMPFS_XATTR), ext4, xfs or btrfs. Keep them in a directory (kept), or show \
+            the directory read-only (root)",
         ),
         libc::ENODEV => (
             ErrorKind::Unsupported,

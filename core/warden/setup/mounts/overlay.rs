@@ -1,8 +1,8 @@
 //! Overlays: a writable view of directories that stay as they are (overlayfs.rst in the kernel's
 //! documentation).
 //!
-//! The upper directory is on a tmpfs, which the overlay covers at the same place. Nothing inside
-//! can reach it there.
+//! The changes are on a tmpfs, which the overlay covers at the same place, or in a directory of the
+//! caller's. Nothing inside can reach either.
 
 use super::super::target::Spot;
 use super::Mounts;
@@ -10,12 +10,18 @@ use crate::control::RequestBuffer;
 use crate::sys::{self, Errno, Fd, Result, open};
 use crate::text::{Path, ShortText};
 use crate::wire::codec::List;
-use crate::wire::plan::attribute;
+use crate::wire::plan::{NOT_KEPT, attribute};
 use core::ffi::CStr;
 
-/// The directories on the tmpfs.
+/// The directories for the changes.
 const UPPER: &CStr = c"upper";
 const WORK: &CStr = c"work";
+
+/// What a descriptor of a directory is opened with.
+const DIRECTORY: u64 = open::PATH | open::DIRECTORY | open::NO_FOLLOW;
+
+/// The attributes of the mounts.
+pub const FIXED: u64 = attribute::NO_SUID | attribute::NO_DEV;
 
 /// An attribute as the file system itself keeps them, by which directories that were removed and
 /// made again hide what is below.
@@ -31,43 +37,53 @@ impl<'a> Mounts<'a> {
             .try_for_each(|index| self.known.push_source(Some(incoming.take_descriptor(index)?)))
     }
 
-    /// Mounts an overlay, and returns the tmpfs below it. With `trees`, the layers are attached
-    /// nowhere yet.
+    /// Mounts an overlay over the tmpfs that was mounted at this place. With `trees`, the layers and
+    /// the source `kept` are attached nowhere yet.
     pub fn overlay(
         &mut self,
         at: &'a CStr,
         layers: List<'a, u32>,
         trees: bool,
-        size: u64,
-        inodes: u64,
-    ) -> Result<Fd> {
-        let attributes = attribute::NO_SUID | attribute::NO_DEV;
-        let changes = self.tmpfs(at, size, inodes, 0o755, attributes)?;
-        sys::make_directory(changes.number(), UPPER, 0o755)?;
-        sys::make_directory(changes.number(), WORK, 0o700)?;
-        let upper = sys::open(changes.number(), UPPER, open::PATH | open::DIRECTORY, 0)?;
+        scratch: &Fd,
+        kept: u32,
+    ) -> Result<()> {
+        let changes = match kept {
+            NOT_KEPT => scratch.number(),
+            kept => self.source(kept)?.ok_or(Errno::ENOENT)?,
+        };
         if trees {
-            self.attach_layers(layers, &changes)?;
+            let kept = (kept != NOT_KEPT).then_some(kept);
+            layers.iter().chain(kept).try_for_each(|number| self.attach_tree(number, scratch))?;
         }
-        self.look_like_the_top(layers, &upper)?;
-        let options = self.overlay_options(layers, &changes)?;
-        let place = ShortText::of_descriptor(changes.number());
-        // An attribute that the kernel does not keep would show only later, as a failure of mkdir(2)
-        // where a directory was removed.
-        sys::set_attribute(place.as_c_str(), ATTRIBUTE, b"y")?;
-        sys::mount(
-            Some(c"overlay"),
-            place.as_c_str(),
-            Some(c"overlay"),
-            attributes,
-            Some(options.as_c_str()),
-        )?;
+        self.make_directories(layers, changes)?;
+        let options = self.overlay_options(layers, changes)?;
+        let place = ShortText::of_descriptor(scratch.number());
+        let (kind, options) = (Some(c"overlay"), Some(options.as_c_str()));
+        sys::mount(kind, place.as_c_str(), kind, FIXED, options)?;
         self.stand_on(&Spot::of(at), None)?;
         if Spot::of(at).is_root() {
             self.check_own_places()?;
         }
-        self.known.push_own(&self.open_inside(at, open::PATH)?)?;
-        Ok(changes)
+        let mounted = self.open_inside(at, open::PATH)?;
+        self.known.push_own(&mounted)
+    }
+
+    /// Makes the directories for the changes. Those that are kept may be there already.
+    fn make_directories(&self, layers: List<'a, u32>, changes: i32) -> Result<()> {
+        let make = |name, mode| match sys::make_directory(changes, name, mode) {
+            Err(Errno::EEXIST) => Ok(false),
+            made => made.map(|()| true),
+        };
+        make(WORK, 0o700)?;
+        let directory = |name| sys::open(changes, name, DIRECTORY, 0);
+        // An attribute that the kernel does not keep would show only later, as a failure of mkdir(2)
+        // where a directory was removed.
+        let work = directory(WORK)?;
+        sys::set_attribute(ShortText::of_descriptor(work.number()).as_c_str(), ATTRIBUTE, b"y")?;
+        if make(UPPER, 0o755)? {
+            self.look_like_the_top(layers, &directory(UPPER)?)?;
+        }
+        Ok(())
     }
 
     /// Checks that `/proc` and `/dev`, where the sandbox's own are mounted, are no links in the root.
@@ -83,16 +99,13 @@ impl<'a> Mounts<'a> {
         Ok(())
     }
 
-    /// Attaches each layer to a directory of its own on the tmpfs. The kernel takes no layer that is
+    /// Attaches a mount tree to a directory of its own on the tmpfs. The kernel takes none that is
     /// attached nowhere in this mount namespace.
-    fn attach_layers(&mut self, layers: List<'a, u32>, changes: &Fd) -> Result<()> {
-        for number in layers.iter() {
-            let layer = self.source(number)?.ok_or(Errno::ENOENT)?;
-            let name = ShortText::numbered(b"", number.into(), b"");
-            sys::make_directory(changes.number(), name.as_c_str(), 0o700)?;
-            sys::attach_number(layer, changes.number(), name.as_c_str())?;
-        }
-        Ok(())
+    fn attach_tree(&self, number: u32, scratch: &Fd) -> Result<()> {
+        let tree = self.source(number)?.ok_or(Errno::ENOENT)?;
+        let name = ShortText::numbered(b"", number.into(), b"");
+        sys::make_directory(scratch.number(), name.as_c_str(), 0o700)?;
+        sys::attach_number(tree, scratch.number(), name.as_c_str())
     }
 
     /// Gives the upper directory the owner and the mode of the topmost layer, as which the root of
@@ -112,8 +125,8 @@ impl<'a> Mounts<'a> {
     }
 
     /// The options of the mount.
-    fn overlay_options(&self, layers: List<'a, u32>, changes: &Fd) -> Result<Path> {
-        let changes = ShortText::of_descriptor(changes.number());
+    fn overlay_options(&self, layers: List<'a, u32>, changes: i32) -> Result<Path> {
+        let changes = ShortText::of_descriptor(changes);
         let mut options = Path::empty();
         for (place, number) in layers.iter().enumerate() {
             let layer = self.source(number)?.ok_or(Errno::ENOENT)?;
