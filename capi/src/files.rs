@@ -187,7 +187,7 @@ pub unsafe extern "C" fn seclude_sandbox_tmpfs_with(
 /// directories. With 0, these are 64 MiB and 65536. With `kept`, both must be 0.
 ///
 /// `kept` must exist, and one sandbox at a time can use it. A later one with the same layers goes on
-/// with the changes. A privileged caller's must be closed to other users (mode 0700).
+/// with the changes. It must be the caller's own, and closed to other users (mode 0700).
 ///
 /// For a privileged caller's command, the owner of each file is the user with the same number
 /// inside, so id 0 owns what the host's root owns (Linux 5.19). For an unprivileged caller's, the

@@ -124,11 +124,11 @@ class Overlay(EntryPart):
     - `size`: Limits the size of the changes in bytes. A file counts whole once it is changed.
       Default: 64 MiB.
     - `inodes`: Limits the number of changed files and directories. Default: 65536.
-    - `kept`: Keeps the changes in this directory of the host's, which must exist, instead of in
-      memory. A later sandbox with the same layers goes on with them. One sandbox at a time can use
-      it. Their number and size are not bounded, and a reset of a cell leaves them. A privileged
-      caller's directory must be closed to other users (mode 0700), because the changes can be
-      set-user-ID programs.
+    - `kept`: Keeps the changes in this directory of the host's, instead of in memory. A later
+      sandbox with the same layers goes on with them. One sandbox at a time can use it. Their number
+      and size are not bounded, and a reset of a cell leaves them. The directory must exist, be the
+      caller's own and be closed to other users (mode 0700), for whom the changes could be
+      set-user-ID programs of the caller's.
     """
 
     _keys: ClassVar = {"at": "overlay"}

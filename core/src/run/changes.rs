@@ -2,7 +2,6 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys;
-use crate::plan::idmap::Mapping;
 use crate::policy::Policy;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -20,10 +19,10 @@ impl Changes {
     ///
     /// # Errors
     ///
-    /// A directory is missing, in use, or open to other users although the changes can be programs
-    /// with the rights of a privileged caller.
+    /// A directory is missing, in use, or open to other users, for whom the changes can be programs
+    /// that run with the caller's rights.
     pub fn lock(policy: &Policy) -> Result<Changes> {
-        let locked = policy.kept().map(|path| lock(path, policy)).collect::<Result<_>>()?;
+        let locked = policy.kept().map(lock).collect::<Result<_>>()?;
         Ok(Changes { locked })
     }
 
@@ -38,7 +37,7 @@ impl Changes {
     }
 }
 
-fn lock(path: &Path, policy: &Policy) -> Result<File> {
+fn lock(path: &Path) -> Result<File> {
     let shown = path.display();
     let action = format!("keep changes in {shown}");
     let failed = |kind: ErrorKind| Error::new(kind, action.clone()).at(path);
@@ -49,15 +48,13 @@ fn lock(path: &Path, policy: &Policy) -> Result<File> {
             .hint(format!("{shown} is no directory, as the caller sees it: make it")),
         _ => Error::io(action.clone(), error).at(path),
     })?;
-    if Mapping::choose(policy)?.is_range() {
-        const OTHERS: u32 = 0o077;
-        let status = directory.metadata();
-        let status = status.map_err(|error| Error::io(action.clone(), error).at(path))?;
-        if status.mode() & OTHERS != 0 || status.uid() != nix::unistd::geteuid().as_raw() {
-            return Err(failed(ErrorKind::Invalid)
-                .because("other users may enter it, and find set-user-ID programs there")
-                .hint(format!("make it the caller's own, and close it: chmod 700 {shown}")));
-        }
+    const OTHERS: u32 = 0o077;
+    let status = directory.metadata();
+    let status = status.map_err(|error| Error::io(action.clone(), error).at(path))?;
+    if status.mode() & OTHERS != 0 || status.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(failed(ErrorKind::Invalid)
+            .because("other users may enter it, and find set-user-ID programs there")
+            .hint(format!("make it the caller's own, and close it: chmod 700 {shown}")));
     }
     match sys::try_lock(directory.as_fd()) {
         Ok(true) => Ok(directory),
