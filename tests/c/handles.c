@@ -237,7 +237,7 @@ static void each_mistake_in_the_policy_names_itself(void)
     REFUSED(seclude_sandbox_bind_ro(sandbox, "/usr", "/a/../b"), "..");
     REFUSED(seclude_sandbox_bind_rw(sandbox, NULL, "/a"), "bind source: is NULL");
     REFUSED(seclude_sandbox_bind_rw(sandbox, "/a", NULL), "bind destination: is NULL");
-    REFUSED(seclude_sandbox_bind(sandbox, "/usr", "/a", 32), "bind flags 0x20");
+    REFUSED(seclude_sandbox_bind(sandbox, "/usr", "/a", 64), "bind flags 0x40");
     REFUSED(seclude_sandbox_tmpfs(sandbox, "/a", 0), "zero");
     REFUSED(seclude_sandbox_tmpfs_with(sandbox, "/a", 1, 1, 010000, 0), "above 0o7777");
     REFUSED(seclude_sandbox_tmpfs_with(sandbox, "/a", 1, 1, 0, 2), "tmpfs flags 0x2");
