@@ -4,6 +4,8 @@
 //! that they stay few.
 #![allow(unsafe_code)]
 
+pub mod mount;
+
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::MFdFlags;
