@@ -51,6 +51,12 @@ impl<'a> Mounts<'a> {
             NOT_KEPT => scratch.number(),
             kept => self.source(kept)?.ok_or(Errno::ENOENT)?,
         };
+        for number in layers.iter() {
+            let layer = self.source(number)?.ok_or(Errno::ENOENT)?;
+            if !sys::status(layer, c"")?.is_directory() {
+                return Err(Errno::ENOTDIR);
+            }
+        }
         if trees {
             let kept = (kept != NOT_KEPT).then_some(kept);
             layers.iter().chain(kept).try_for_each(|number| self.attach_tree(number, scratch))?;
@@ -113,9 +119,6 @@ impl<'a> Mounts<'a> {
     fn look_like_the_top(&self, layers: List<'a, u32>, upper: &Fd) -> Result<()> {
         let top = layers.iter().next().ok_or(Errno::EPROTO)?;
         let top = sys::status(self.source(top)?.ok_or(Errno::ENOENT)?, c"")?;
-        if !top.is_directory() {
-            return Err(Errno::ENOTDIR);
-        }
         match sys::change_owner(upper.number(), top.owner) {
             // The sandbox does not have this id. The directory then is the command's.
             Err(Errno::EINVAL) => {}
