@@ -969,8 +969,8 @@ void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64
  * (docs/roots.md). In memory, the changes take at most `size` bytes and `inodes` files and
  * directories. With 0, these are 64 MiB and 65536. With `kept`, both must be 0.
  *
- * `kept` must exist, and one sandbox at a time can use it. A later one with the same layers goes on
- * with the changes. It must be the caller's own, and closed to other users (mode 0700).
+ * `kept` must exist, be the caller's own, and be closed to other users (mode 0700). One sandbox at
+ * a time can use it. A later one with the same layers goes on with the changes.
  *
  * For a privileged caller's command, the owner of each file is the user with the same number
  * inside, so id 0 owns what the host's root owns (Linux 5.19). For an unprivileged caller's, the

@@ -45,7 +45,8 @@ pub enum Part {
     Template,
     /// The part that each copy of a template has of its own.
     Copy,
-    /// The user and network namespace of a private network, in which no command runs.
+    /// A user namespace that the caller holds, and the network namespace beside it. No command runs
+    /// in them.
     Network,
     /// The part for a command that enters a cell from outside. The cell is already set up, so only
     /// the attributes of the process are missing.

@@ -201,8 +201,8 @@ wire_data! {
         /// Mounts a tmpfs. A `size` in bytes or a number of `inodes` of 0 means the kernel's
         /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
-        /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`, they
-        /// are mount trees that the caller has given. The upper one is on a new tmpfs with this
+        /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`,
+        /// they are mount trees that the caller has given. The upper one is on a new tmpfs with this
         /// size in bytes and number of inodes, which the overlay covers; or in the source `kept`,
         /// if that is not [`NOT_KEPT`].
         44 Overlay {

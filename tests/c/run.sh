@@ -149,8 +149,8 @@ done
 everything() { # WHO PREFIX...: runs every program with the command PREFIX before it
     who=$1
     shift
-    for example in hello poll files overlay collect cell pool network egress errors policy limits filters \
-        interactor doctor namespaces shell; do
+    for example in hello poll files overlay collect cell pool network egress errors policy limits \
+        filters interactor doctor namespaces shell; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done
     if [ -x /usr/bin/python3 ] && [ -x /usr/bin/gcc ]; then

@@ -1,5 +1,5 @@
-//! Mount trees that the caller makes for a warden: idmapped ones, which only who may mount the file
-//! system itself can make (mount_setattr(2)).
+//! Idmapped mount trees, which the caller makes for a warden. Only a process that may mount the file
+//! system itself can make them (mount_setattr(2)).
 
 use crate::base::sys::mount;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// What of a path is copied.
+/// The part of the tree at a path that is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A directory, read-only, without the mounts below it.

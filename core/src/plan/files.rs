@@ -79,7 +79,7 @@ impl Builder {
         if !given(c"/proc") {
             self.proc(sources, c"/proc", hide);
         }
-        self.entries(policy, sources, |entry| policy.exact_files || !entry.is_root())?;
+        self.entries(policy, sources, |entry| !entry.is_root())?;
         self.names_inside(policy, &given);
         Ok(())
     }

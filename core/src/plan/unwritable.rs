@@ -48,8 +48,8 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
     }
     let user = User { uid, gid, groups: mapping.known_groups(policy) };
     // What an idmapped bind shows is the command's.
-    let binds = policy.binds().filter(|bind| bind.writable && !bind.idmapped);
-    binds.into_iter().try_for_each(|bind| user.check(bind))
+    let mut binds = policy.binds().filter(|bind| bind.writable && !bind.idmapped);
+    binds.try_for_each(|bind| user.check(bind))
 }
 
 /// The host user and groups of the command. It has no other groups, and no capabilities outside of

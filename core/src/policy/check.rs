@@ -231,7 +231,7 @@ impl Policy {
         if !bind.writable {
             return Ok(());
         }
-        // The kernel would store the owner of a file's capabilities as the caller (capabilities(7)).
+        // The kernel would store the caller as the owner of a file's capabilities.
         let risky = [Capability::Setfcap, Capability::Fsetid];
         if self.nested || risky.iter().any(|one| self.capabilities.contains(one)) {
             return wrong(
@@ -243,7 +243,7 @@ impl Policy {
         let profile = self.seccomp.as_ref().map(|filter| filter.profile);
         if profile == Some(Profile::Unconfined) {
             return wrong(
-                "the profile unconfined lets a program set the set-user-ID bit of the caller's files",
+                "the profile unconfined lets a program set set-user-ID bits of the caller's files",
                 "take another profile, with rules for the calls that are needed",
             );
         }

@@ -71,7 +71,8 @@ macro_rules! for_each_entry {
                 ///
                 /// An unprivileged caller has it so in any case. For a privileged caller's command,
                 /// which runs as another host user (`host_ids`), the kernel translates the owners
-                /// (Linux 5.12, on a tmpfs 6.3; `mount_setattr(2)`). Files of others belong to nobody inside. No
+                /// (Linux 5.12, on a tmpfs 6.3; `mount_setattr(2)`). Files of others belong to
+                /// nobody inside. No
                 /// command of the sandbox can then set the set-user-ID and set-group-ID bits, which
                 /// would be the caller's outside. The bind must hold no such programs either.
                 /// Excludes `optional` and a shared user namespace, and if it is writable, `nested`,
@@ -104,8 +105,8 @@ macro_rules! for_each_entry {
             /// nodes have no effect.
             ///
             /// For a privileged caller's command, the owner of each file is the user with the same
-            /// number inside, so id 0 owns what the host's root owns (Linux 5.19; `mount_setattr(2)`).
-            /// For an unprivileged caller's command, the caller's files are the command's, and all
+            /// number inside, so id 0 owns what the host's root owns (Linux 5.19;
+            /// `mount_setattr(2)`). For an unprivileged caller's command, the caller's files are the command's, and all
             /// others belong to nobody. Needs Linux 5.11, and without `kept` 6.6: the kernel keeps
             /// no attributes of users on a tmpfs before.
             own Overlay = overlay (

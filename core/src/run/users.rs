@@ -35,7 +35,7 @@ pub fn make(kinds: &[Namespace], mapping: Mapping) -> Result<[OwnedFd; 2]> {
     warden.end();
     lent.try_into().map_err(|_| {
         // The caller has no free number for them (unix(7), MSG_CTRUNC).
-        failure::of_descriptors("receive the namespaces of a network", libc::EMFILE)
+        failure::of_descriptors("receive namespaces", libc::EMFILE)
     })
 }
 

@@ -9,7 +9,7 @@ use crate::base::watched::Watched;
 use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
 use crate::host::launch::{Birthplace, Launched, launch};
-use crate::host::namespace as host_namespace;
+use crate::host::namespace;
 use crate::host::socket::{self, Received, Socket, wait_readable};
 use crate::host::trees::{self, Shape};
 use crate::plan::idmap::{self, Mapping};
@@ -21,7 +21,7 @@ use crate::run::template::Template;
 use crate::run::watchdog::MARGIN;
 use crate::wire::codec::ListBuilder;
 use crate::wire::message::{Report, Request, VERSION, end};
-use crate::wire::plan::namespace;
+use crate::wire::plan::namespace as flag;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -72,7 +72,7 @@ impl Warden {
             launch(&image, flags, birthplace, theirs.as_fd()?, &entry, policy.setup_capabilities())
                 .map_err(|error| failure::of_launch(error, &image, policy))?;
         drop(theirs);
-        let by_namespace = plan.flags & namespace::PID != 0;
+        let by_namespace = plan.flags & flag::PID != 0;
         let process = Watched::new(pidfd, pid.unsigned_abs());
         let mut warden = Warden {
             socket: ours,
@@ -149,31 +149,32 @@ impl Warden {
 
     /// Makes the mount trees of a plan.
     fn trees(&self, sandbox: &Sandbox, plan: &Plan) -> Result<Vec<OwnedFd>> {
-        plan.trees.iter().map(|tree| self.tree(tree, sandbox, plan)).collect()
-    }
-
-    fn tree(&self, tree: &GivenTree, sandbox: &Sandbox, plan: &Plan) -> Result<OwnedFd> {
-        match tree {
-            GivenTree::Layer(path) | GivenTree::Kept(path) => {
-                // The warden waits for the caller meanwhile, so the process id is its own.
-                let pid = self.process.pid();
-                let users = host_namespace::of_process(pid, |kind| *kind == Namespace::User)?;
-                let users = users.into_iter().next().map(|(_, users)| users);
-                let lost = || Error::new(ErrorKind::WardenLost, "open its user namespace");
-                let shape = match tree {
-                    GivenTree::Kept(_) => Shape::Directory,
-                    _ => Shape::Layer,
-                };
-                trees::idmapped(path, users.ok_or_else(lost)?.as_fd(), shape)
-                    .map_err(|error| failure::trees::of_layer(path, error))
-            }
+        if plan.trees.is_empty() {
+            return Ok(Vec::new());
+        }
+        let users = self.namespace(Namespace::User)?;
+        let tree = |tree: &GivenTree| match tree {
+            GivenTree::Layer(path) => trees::idmapped(path, users.as_fd(), Shape::Layer)
+                .map_err(|error| failure::trees::of_layer(path, error)),
+            GivenTree::Kept(path) => trees::idmapped(path, users.as_fd(), Shape::Directory)
+                .map_err(|error| failure::trees::of_layer(path, error)),
             GivenTree::Callers { path, follow } => {
                 let owner = plan.manner.mapping.known_owner(sandbox.policy());
                 let owner = sandbox.compiled().file_owner(owner.unwrap_or_else(idmap::callers))?;
                 trees::idmapped(path, owner.users()?, Shape::All { follow: *follow })
                     .map_err(|error| failure::trees::of_bind(path, error))
             }
-        }
+        };
+        plan.trees.iter().map(tree).collect()
+    }
+
+    /// Opens its namespace of this kind.
+    pub fn namespace(&self, wanted: Namespace) -> Result<OwnedFd> {
+        let pidfd = self.pidfd()?.try_clone_to_owned();
+        let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
+        let found = namespace::of_pidfd(&pidfd, |kind| *kind == wanted)?.into_iter().next();
+        let ended = || Error::invalid("sandbox", "it has ended");
+        found.map(|(_, namespace)| namespace).ok_or_else(ended)
     }
 
     /// Ignores an error if the warden has reported one. That report is still to be read, and is

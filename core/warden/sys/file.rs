@@ -228,8 +228,8 @@ pub fn status(directory: i32, name: &CStr) -> Result<Status> {
         }
         result => result?,
     };
-    // struct statx: stx_mask at byte 0, stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at 32, stx_rdev_major and _minor at
-    // 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
+    // struct statx: stx_mask at byte 0, stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at
+    // 32, stx_rdev_major and _minor at 128, stx_dev_major and _minor at 136, stx_mnt_id at 144.
     let mount = if raw[0] as u32 & STATX_MNT_ID != 0 { Some(raw[18]) } else { None };
     let device = (raw[16] as u32, (raw[16] >> 32) as u32);
     Ok(Status {

@@ -4,29 +4,16 @@ use super::Alive;
 use super::connections::Connections;
 use crate::base::error::{Error, Result};
 use crate::base::sys;
-use crate::host::namespace;
 use crate::host::network::listening::has_listener;
 use crate::host::socket::wait_for_any;
 use crate::policy::Namespace;
 use crate::policy::outcome::EgressReport;
 use crate::run::network::{Membership, Network};
 use crate::run::ports::{Bound, Ports, PublishedPort};
-use crate::run::warden::Warden;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The network namespace of a warden that has made it itself.
-fn network_of(warden: &Warden) -> Result<OwnedFd> {
-    let pidfd = warden.pidfd()?.try_clone_to_owned();
-    let pidfd = pidfd.map_err(|error| Error::io("copy a descriptor", error))?;
-    namespace::of_pidfd(&pidfd, |kind| *kind == Namespace::Net)?
-        .into_iter()
-        .map(|(_, namespace)| namespace)
-        .next()
-        .ok_or_else(|| Error::invalid("sandbox", "it has ended"))
-}
 
 impl Alive {
     fn connections(&self) -> MutexGuard<'_, Connections> {
@@ -137,7 +124,7 @@ impl Alive {
         }
         let own = match connections.namespace()? {
             Some(namespace) => namespace,
-            None => network_of(&self.warden)?,
+            None => self.warden.namespace(Namespace::Net)?,
         };
         let owner = sys::namespace_owner(own.as_fd())
             .map_err(|error| Error::io("find the owner of a network namespace", error))?;

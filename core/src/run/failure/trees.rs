@@ -45,8 +45,8 @@ fn of_tree(path: &Path, error: io::Error) -> Error {
         libc::EPERM => (
             ErrorKind::NamespacesDenied,
             format!(
-                "only who may mount its file system can (mount_setattr(2)), and in a container \
-                that is the host: start as an unprivileged user who owns {shown}, or outside"
+                "only a process that may mount its file system can (mount_setattr(2)), and none in a \
+                container may: start as an unprivileged user who owns {shown}, or outside"
             ),
         ),
         libc::EINVAL => (
@@ -90,6 +90,10 @@ pub fn explain(errno: i32) -> (ErrorKind, Option<String>) {
             it",
         ),
         libc::ENOTDIR => (ErrorKind::Invalid, "a layer is a directory"),
+        libc::EACCES => (
+            ErrorKind::SourceUnreadable,
+            "the command's user may not enter a layer, or not write where the changes are kept",
+        ),
         libc::ELOOP => (
             ErrorKind::Invalid,
             "/proc and /dev are links there, and the sandbox's own would be mounted elsewhere: \

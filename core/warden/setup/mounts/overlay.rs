@@ -37,8 +37,8 @@ impl<'a> Mounts<'a> {
             .try_for_each(|index| self.known.push_source(Some(incoming.take_descriptor(index)?)))
     }
 
-    /// Mounts an overlay over the tmpfs that was mounted at this place. With `trees`, the layers and
-    /// the source `kept` are attached nowhere yet.
+    /// Mounts an overlay over the tmpfs that was mounted at this place. With `trees`, the layers
+    /// and the source `kept` are attached nowhere yet.
     pub fn overlay(
         &mut self,
         at: &'a CStr,
@@ -82,8 +82,8 @@ impl<'a> Mounts<'a> {
         };
         make(WORK, 0o700)?;
         let directory = |name| sys::open(changes, name, DIRECTORY, 0);
-        // An attribute that the kernel does not keep would show only later, as a failure of mkdir(2)
-        // where a directory was removed.
+        // If the kernel does not keep it, that would show only later: mkdir(2) fails where a
+        // directory was removed.
         let work = directory(WORK)?;
         sys::set_attribute(ShortText::of_descriptor(work.number()).as_c_str(), ATTRIBUTE, b"y")?;
         if make(UPPER, 0o755)? {
@@ -92,8 +92,8 @@ impl<'a> Mounts<'a> {
         Ok(())
     }
 
-    /// Checks that `/proc` and `/dev`, where the sandbox's own are mounted, are no links in the root.
-    /// A program inside could replace a link, and so show the warden another `/proc`.
+    /// Checks that `/proc` and `/dev`, where the sandbox's own are mounted, are no links in the
+    /// root. A program inside could replace a link, and so show the warden another `/proc`.
     fn check_own_places(&self) -> Result<()> {
         for name in [c"proc", c"dev"] {
             match sys::status(self.root()?.number(), name) {
