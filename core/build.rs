@@ -1,6 +1,7 @@
-//! Compiles the warden (`warden/main.rs`) for the target and embeds the binary in the library.
+//! Compiles the warden (`warden/main.rs`) and the unpacker (`unpacker/main.rs`) for the target and
+//! embeds the binaries in the library.
 //!
-//! The same `rustc` that builds this crate compiles the warden as a freestanding program. It links
+//! The same `rustc` that builds this crate compiles them as freestanding programs. It links them
 //! with `rust-lld` from the toolchain, or with the system's `cc` where that is missing or fails.
 //! The build downloads nothing and compiles no C.
 
@@ -9,15 +10,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    for folder in ["warden", "wire", "build.rs"] {
+    for folder in ["warden", "unpacker", "wire", "build.rs"] {
         println!("cargo:rerun-if-changed={folder}");
     }
-    let variable =
-        |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo did not set {name}"));
-    let output = PathBuf::from(variable("OUT_DIR")).join("warden");
+    let output = PathBuf::from(variable("OUT_DIR"));
+    for program in ["warden", "unpacker"] {
+        let image = output.join(program);
+        build(program, &image);
+        let name = program.to_uppercase();
+        println!("cargo:rustc-env=SECLUDE_{name}_IMAGE={}", image.display());
+    }
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("cargo did not set {name}"))
+}
+
+fn build(program: &str, output: &Path) {
     let (rustc, target, host) = (variable("RUSTC"), variable("TARGET"), variable("HOST"));
+    let source = format!("{program}/main.rs");
+    let compile = |link: &dyn Fn(&mut Command)| compile(&rustc, &target, &source, output, link);
     let linked = match bundled_linker(&rustc, &host) {
-        Some(linker) => compile(&rustc, &target, &output, |rustc| {
+        Some(linker) => compile(&|rustc| {
             rustc.arg("-Clinker-flavor=ld.lld").arg(format!("-Clinker={}", linker.display()));
             // Kernels of aarch64 may have pages of 16 or 64 KiB, and a segment starts on a page.
             let page = if target.starts_with("aarch64") { 64 * 1024 } else { 4096 };
@@ -29,7 +43,7 @@ fn main() {
         None => false,
     };
     let linked = linked
-        || compile(&rustc, &target, &output, |rustc| {
+        || compile(&|rustc| {
             if let Ok(linker) = env::var("RUSTC_LINKER") {
                 rustc.arg(format!("-Clinker={linker}"));
             }
@@ -40,9 +54,8 @@ fn main() {
         });
     assert!(
         linked,
-        "the warden could not be built for {target}: the compiler's messages are above"
+        "the {program} could not be built for {target}: the compiler's messages are above"
     );
-    println!("cargo:rustc-env=SECLUDE_WARDEN_IMAGE={}", output.display());
 }
 
 fn bundled_linker(rustc: &str, host: &str) -> Option<PathBuf> {
@@ -52,7 +65,13 @@ fn bundled_linker(rustc: &str, host: &str) -> Option<PathBuf> {
     linker.exists().then_some(linker)
 }
 
-fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Command)) -> bool {
+fn compile(
+    rustc: &str,
+    target: &str,
+    source: &str,
+    output: &Path,
+    link: &dyn Fn(&mut Command),
+) -> bool {
     let mut command = Command::new(rustc);
     command.args([
         "--edition",
@@ -60,12 +79,12 @@ fn compile(rustc: &str, target: &str, output: &Path, link: impl FnOnce(&mut Comm
         "--crate-type",
         "bin",
         "--crate-name",
-        "seclude_warden",
+        "seclude_freestanding",
         "--cfg",
         "freestanding",
         "--target",
         target,
-        "warden/main.rs",
+        source,
         "-o",
     ]);
     command.arg(output);

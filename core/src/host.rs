@@ -14,6 +14,7 @@ pub mod network;
 pub mod socket;
 #[cfg(feature = "stage-clock")]
 pub mod stage_clock;
+pub mod store;
 pub mod surroundings;
 pub mod terminal;
 pub mod trees;

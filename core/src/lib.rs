@@ -96,6 +96,7 @@ mod base;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod images;
 mod lives;
 mod look;
 mod plan;
@@ -118,6 +119,9 @@ pub use base::processes::Process;
 pub use base::step::Step;
 pub use host::listener::{Listener, Notification};
 pub use host::terminal::{RawMode, Terminal, WindowSize};
+pub use images::image::Image;
+pub use images::source::ImageSource;
+pub use images::store::{Freed, Store, StoredImage};
 pub use lives::cell::Cell;
 pub use lives::join::{Join, Joined, release};
 pub use lives::named::NamedCell;

@@ -118,6 +118,8 @@ mod absent;
 pub mod fake_kernel;
 mod file;
 mod landlock;
+#[allow(dead_code, reason = "only the unpacker makes these calls")]
+mod making;
 // Miri has its own, and runs no assembly.
 #[cfg(not(miri))]
 mod memory;
@@ -133,6 +135,8 @@ mod terminal;
 pub use absent::*;
 pub use file::*;
 pub use landlock::*;
+#[allow(unused_imports, reason = "only the unpacker makes these calls")]
+pub use making::*;
 pub use message::*;
 pub use mount::*;
 pub use pages::*;

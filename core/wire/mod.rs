@@ -22,6 +22,7 @@
 //! ```text
 //!   message   requests, reports, and the constants in their fields
 //!   plan      the steps of set-up          usage   the figures of Report::Ended
+//!   unpack    the entries of an image, for the unpacker (core/unpacker)
 //!   codec     encoding of plain data, and the macro that defines every type above
 //! ```
 //!
@@ -32,4 +33,5 @@
 pub mod codec;
 pub mod message;
 pub mod plan;
+pub mod unpack;
 pub mod usage;

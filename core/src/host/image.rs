@@ -17,6 +17,9 @@ use std::path::Path;
 /// The warden's program, which `build.rs` builds.
 pub static PROGRAM: &[u8] = include_bytes!(env!("SECLUDE_WARDEN_IMAGE"));
 
+/// The program that makes the files of an image.
+pub static UNPACKER: &[u8] = include_bytes!(env!("SECLUDE_UNPACKER_IMAGE"));
+
 /// The environment variable that names an installed warden.
 const VARIABLE: &str = "SECLUDE_WARDEN";
 

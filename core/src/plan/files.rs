@@ -218,7 +218,7 @@ impl Builder {
         overlay: &Overlay,
         layers: Option<&Layers>,
     ) -> Result<()> {
-        let Overlay { at: place, layers: paths, size, inodes, kept } = overlay;
+        let Overlay { at: place, layers: paths, size, inodes, kept, .. } = overlay;
         let action = format!("mount an overlay of {} on {}", listed(paths), place.display());
         let opened = layers.filter(|layers| {
             layers.numbers.len() == paths.len() && layers.kept.is_some() == kept.is_some()

@@ -285,12 +285,8 @@ impl Policy {
                     .at(at));
             }
             check_values(entry).map_err(|error| error.at(at))?;
-            if let Entry::Overlay(Overlay { kept: Some(kept), size, inodes, .. }) = entry
-                && (size.is_some() || inodes.is_some())
-            {
-                let what = format!("kept of overlay {}", at.display());
-                let why = format!("what is kept in {} is not bounded", kept.display());
-                return Err(Error::invalid(what, why).hint("leave out size and inodes").at(at));
+            if let Entry::Overlay(overlay) = entry {
+                check_overlay(overlay).map_err(|error| error.at(at))?;
             }
             if let Some(bind) = entry.bind().filter(|bind| bind.idmapped) {
                 self.check_idmapped(bind).map_err(|error| error.at(at))?;
@@ -342,6 +338,9 @@ macro_rules! check_value {
     (directory $what:expr, $value:expr) => {
         $value.iter().try_for_each(|path| check_text($what, path))?
     };
+    (text $what:expr, $value:expr) => {
+        $value.iter().try_for_each(|text| check_text($what, text.as_ref()))?
+    };
     (size $what:expr, $value:expr) => {
         check_size($what, *$value)?
     };
@@ -385,11 +384,35 @@ macro_rules! check_entries {
 }
 for_each_entry!(check_entries);
 
+fn check_overlay(overlay: &Overlay) -> Result<()> {
+    let Overlay { at, layers, size, inodes, kept, image, store } = overlay;
+    let wrong = |value: &str, why: String, hint: &str| {
+        Err(Error::invalid(format!("{value} of overlay {}", at.display()), why).hint(hint))
+    };
+    match (image, store) {
+        (None, _) if layers.is_empty() => {
+            return wrong("layers", "there is none".into(), "name a directory or an image");
+        }
+        (None, Some(store)) => {
+            let why = format!("nothing is taken from {}", store.display());
+            return wrong("store", why, "name an image, too");
+        }
+        _ => {}
+    }
+    match kept {
+        Some(kept) if size.is_some() || inodes.is_some() => {
+            let why = format!("what is kept in {} is not bounded", kept.display());
+            wrong("kept", why, "leave out size and inodes")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The kernel takes the names of the layers of an overlay in one page.
 const PATHS_MAX: usize = 64;
 
 fn check_paths(what: &str, paths: &[PathBuf]) -> Result<()> {
-    if paths.is_empty() || paths.len() > PATHS_MAX {
+    if paths.len() > PATHS_MAX {
         let why = format!("{} directories, and it takes 1 to {PATHS_MAX}", paths.len());
         return Err(Error::invalid(what, why));
     }

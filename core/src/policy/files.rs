@@ -27,6 +27,7 @@ use types::{Bind, Entry, File};
 /// | `place` | a path; in policies, the default is the path under the entry's own key |
 /// | `data` | bytes |
 /// | `directory` | an optional path |
+/// | `text` | an optional text |
 /// | `flag` | a method without an argument |
 /// | `size` | a number of bytes |
 /// | `count` | a 64-bit number |
@@ -111,7 +112,7 @@ macro_rules! for_each_entry {
             /// no attributes of users on a tmpfs before.
             own Overlay = overlay (
                 /// The directories outside, at most 64, the lowest first. What is in several is the
-                /// one in the last of them.
+                /// one in the last of them. May be empty with an `image`.
                 paths layers = layers,
                 /// The path inside.
                 path at = overlay,
@@ -127,6 +128,12 @@ macro_rules! for_each_entry {
                 /// The directory must exist, be the caller's own and be closed to other users (mode
                 /// 0700), for whom the changes could be set-user-ID programs of the caller's.
                 directory kept,
+                /// Shows the image with this name in the store, below the `layers`: see
+                /// docs/images.md. It is found at the first start, and stays in the store as long
+                /// as the policy is in use.
+                text image,
+                /// The path of the store with the image. By default it is the caller's own store.
+                directory store,
             }
             /// A directory that shows the sandbox's POSIX message queues as files, usually at
             /// `/dev/mqueue` (`mq_overview(7)`).

@@ -109,6 +109,7 @@ impl Alive {
         existing: Option<&Existing>,
     ) -> Result<Alive> {
         sandbox.policy().check()?;
+        let sandbox = &sandbox.with_layers()?;
         let connections = Connections::open(sandbox, None)?;
         Alive::start_connected(sandbox, purpose, existing, connections)
     }

@@ -5,6 +5,7 @@ mod compiled;
 mod confined;
 mod explain;
 mod for_tests;
+pub(crate) mod images;
 mod networks;
 mod plain;
 mod text;
@@ -12,6 +13,7 @@ mod text;
 use compiled::Compiled;
 
 use crate::base::error::{Error, Result};
+use crate::host::store::Layer;
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
     BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
@@ -54,6 +56,8 @@ pub struct Sandbox {
     network: Option<Network>,
     /// Decides about destinations that no rule is about.
     decider: Option<Decider>,
+    /// The layers of images that the policy has the paths of, so that they stay in the store.
+    _held: Arc<Vec<Layer>>,
     /// The plans and the warden's image, made at the first start and shared by all clones. A
     /// changed policy starts with an empty set.
     compiled: Arc<Compiled>,
@@ -66,7 +70,7 @@ impl Sandbox {
     }
 
     pub(crate) fn from_policy(policy: Policy) -> Sandbox {
-        Sandbox { policy, network: None, decider: None, compiled: Arc::default() }
+        Sandbox { policy, ..Sandbox::default() }
     }
 
     pub(crate) fn policy(&self) -> &Policy {

@@ -37,6 +37,7 @@ numbers! {
     FCNTL            72     25
     CHDIR            80     49
     FCHDIR           81     50
+    FCHMOD           91     52
     UMASK            95     166
     GETRUSAGE        98     165
     SETSID           112    157
@@ -57,6 +58,7 @@ numbers! {
     SETHOSTNAME      170    161
     SETDOMAINNAME    171    162
     SETXATTR         188    5
+    FSETXATTR        190    7
     GETDENTS64       217    61
     CLOCK_GETTIME    228    113
     EXIT_GROUP       231    94
@@ -65,15 +67,18 @@ numbers! {
     KEYCTL           250    219
     OPENAT           257    56
     MKDIRAT          258    34
+    MKNODAT          259    33
     FCHOWNAT         260    54
     NEWFSTATAT       262    79
     UNLINKAT         263    35
+    LINKAT           265    37
     SYMLINKAT        266    36
     READLINKAT       267    78
     FCHMODAT         268    53
     FACCESSAT        269    48
     PPOLL            271    73
     UNSHARE          272    97
+    UTIMENSAT        280    88
     SIGNALFD4        289    74
     EVENTFD2         290    19
     DUP3             292    24

@@ -13,6 +13,7 @@ macro_rules! stored {
     (place) => { PathBuf };
     (data) => { Vec<u8> };
     (directory) => { Option<PathBuf> };
+    (text) => { Option<String> };
     (flag) => { bool };
     (size) => { Option<u64> };
     (count) => { Option<u64> };
@@ -50,6 +51,9 @@ macro_rules! default {
     (directory) => {
         None
     };
+    (text) => {
+        None
+    };
     (size) => {
         None
     };
@@ -66,6 +70,9 @@ macro_rules! setter {
     (flag $doc:tt $name:ident) => { setter!($doc, $name(), true); };
     (directory $doc:tt $name:ident) => {
         setter!($doc, $name($name: impl AsRef<Path>), Some($name.as_ref().into()));
+    };
+    (text $doc:tt $name:ident) => {
+        setter!($doc, $name($name: impl Into<String>), Some($name.into()));
     };
     (size $doc:tt $name:ident) => {
         setter!($doc, $name(bytes: impl Into<u64>), Some(bytes.into()));

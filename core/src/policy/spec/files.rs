@@ -11,9 +11,11 @@ macro_rules! required {
     (path $table:ident $name:expr, $own:expr) => {
         $table.required($name)?.path()?
     };
-    (paths $table:ident $name:expr, $own:expr) => {
-        $table.required($name)?.items()?.iter().map(Key::path).collect::<Result<Vec<_>>>()?
-    };
+    // The check of the policy tells whether there may be none.
+    (paths $table:ident $name:expr, $own:expr) => {{
+        let items = $table.optional($name).map_or_else(|| Ok(Vec::new()), |list| list.items())?;
+        items.iter().map(Key::path).collect::<Result<Vec<_>>>()?
+    }};
     (place $table:ident $name:expr, $own:expr) => {
         $table.optional($name).unwrap_or($table.required($own)?).path()?
     };
@@ -29,6 +31,9 @@ macro_rules! optional {
     };
     (directory $value:ident) => {
         Some($value.path()?)
+    };
+    (text $value:ident) => {
+        Some($value.text()?.to_owned())
     };
     (size $value:ident) => {
         Some($value.size()?)
@@ -48,7 +53,9 @@ macro_rules! write_required {
     };
     (paths $table:ident $name:expr, $own:expr, $value:expr) => {
         let paths: Vec<Value> = $value.iter().map(|path| path_value(path)).collect();
-        $table.insert($name.into(), paths.into());
+        if !paths.is_empty() {
+            $table.insert($name.into(), paths.into());
+        }
     };
     (place $table:ident $name:expr, $own:expr, $value:expr) => {
         if $table.get($own) != Some(&path_value($value)) {

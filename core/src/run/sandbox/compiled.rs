@@ -24,6 +24,8 @@ pub struct Compiled {
     /// The sandboxes that run in place of this one without namespaces: as the caller's user, and as
     /// another one.
     pub confined: [OnceLock<Sandbox>; 2],
+    /// The sandbox that runs in place of this one, with the layers of the images that it names.
+    pub with_layers: OnceLock<Sandbox>,
     /// What owns the networks of its sandboxes with a way out, if one has been made.
     network_owner: Mutex<Option<Arc<Owner>>>,
     /// What lets a command own the caller's files, if a bind is idmapped.

@@ -25,12 +25,13 @@ impl Sandbox {
     ///
     /// The first mistake in the policy, or an error if the caller's id maps do not allow it.
     pub fn explain(&self) -> Result<Vec<String>> {
-        let policy = self.policy();
-        policy.check()?;
+        self.policy().check()?;
+        let sandbox = self.with_layers()?;
+        let policy = sandbox.policy();
         let mapping = Mapping::choose(policy)?;
         let watches = Enforcement::default().watches(&policy.limits);
         let manner = Manner { part: Part::Whole, mapping, admits: false, watches, in_cell: false };
-        let plan = self.compiled().plan(policy, manner)?;
+        let plan = sandbox.compiled().plan(policy, manner)?;
         Ok(plan.labels.iter().map(line).collect())
     }
 }

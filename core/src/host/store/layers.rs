@@ -1,0 +1,302 @@
+//! The layers of a store: directories by key, from the beginning of the work on one to its removal.
+
+use super::{Place, removal};
+use crate::base::error::{Error, ErrorKind, Result};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The file with the size of a layer.
+const SIZE: &str = "size";
+
+/// The name of a layer: the digest of what it and the layers below it are made of, and whether
+/// each file belongs to its owner in the image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// `chain` is a digest in hexadecimal.
+    pub fn new(chain: &str, owners: bool) -> Key {
+        Key(format!("{chain}.{}", if owners { "owners" } else { "single" }))
+    }
+
+    /// A key that a record names. `None` if it cannot be one.
+    pub fn parse(text: &str) -> Option<Key> {
+        let (chain, owners) = text.split_once('.')?;
+        let is_digest = chain.len() == 64 && chain.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_known = matches!(owners, "owners" | "single");
+        (is_digest && is_known).then(|| Key(text.to_owned()))
+    }
+
+    /// The digest.
+    pub fn chain(&self) -> &str {
+        self.0.split_once('.').map_or(&*self.0, |(chain, _)| chain)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What was unpacked, and what was left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// The bytes of all files.
+    pub bytes: u64,
+    pub entries: u64,
+    /// Device nodes and sockets, which were left out.
+    pub special: u64,
+}
+
+impl Size {
+    pub fn plus(self, other: Size) -> Size {
+        Size {
+            bytes: self.bytes.saturating_add(other.bytes),
+            entries: self.entries.saturating_add(other.entries),
+            special: self.special.saturating_add(other.special),
+        }
+    }
+}
+
+/// A complete layer, which nothing removes as long as this exists.
+#[derive(Debug)]
+pub struct Layer {
+    pub key: Key,
+    pub size: Size,
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Layer {
+    /// The directory with its files.
+    pub fn files(&self) -> PathBuf {
+        self.path.join("fs")
+    }
+}
+
+/// A layer that is being made. What is not finished is removed by the next one to make it.
+pub struct Work {
+    place: Place,
+    path: PathBuf,
+    lock: Flock<File>,
+}
+
+impl Place {
+    /// The layer with this key, if it is in the store.
+    pub fn layer(&self, key: &Key) -> Result<Option<Layer>> {
+        let path = self.layer_path(key);
+        let lock = self.lock(&path, FlockArg::LockShared)?;
+        let Some(lock) = lock else { return Ok(None) };
+        let size = path.join(SIZE);
+        let text = fs::read(&size).map_err(|error| self.failed("read", &size, error))?;
+        let size = serde_json::from_slice(&text)
+            .map_err(|error| self.failed("read", &size, error.into()))?;
+        Ok(Some(Layer { key: key.clone(), size, path, _lock: lock }))
+    }
+
+    /// Whether anything uses a layer now.
+    pub fn is_used(&self, key: &Key) -> Result<bool> {
+        let path = self.layer_path(key);
+        Ok(path.exists() && self.lock(&path, FlockArg::LockExclusiveNonblock)?.is_none())
+    }
+
+    /// Begins to make a layer. Waits while another process makes the same one.
+    pub fn begin(&self, key: &Key) -> Result<Work> {
+        self.work(&key.to_string())
+    }
+
+    /// Begins to make a layer whose key is not known yet.
+    pub fn begin_unknown(&self) -> Result<Work> {
+        self.work(&format!("new-{}", random()?))
+    }
+
+    fn work(&self, name: &str) -> Result<Work> {
+        let path = self.root.join("work").join(name);
+        loop {
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(self.failed("make", &path, error));
+                }
+                _ => {}
+            }
+            // Gone: another process has just finished it.
+            if let Some(lock) = self.lock(&path, FlockArg::LockExclusive)? {
+                return Ok(Work { place: self.clone(), path, lock });
+            }
+        }
+    }
+
+    /// Takes all layers out of use that `keep` does not want and nothing uses, and what was left
+    /// unfinished. Returns them, to be removed by [`Place::forget`].
+    pub fn discard(&self, keep: impl Fn(&Self, &Key) -> Result<bool>) -> Result<Vec<Discarded>> {
+        let mut discarded = Vec::new();
+        for (name, path) in self.entries("layers")? {
+            let Some(key) = Key::parse(&name) else { continue };
+            if keep(self, &key)? {
+                continue;
+            }
+            let Some(lock) = self.lock(&path, FlockArg::LockExclusiveNonblock)? else { continue };
+            // An importer holds the layers of its image until the record is there. So what no
+            // record names now, while nothing holds it, is named by none.
+            if keep(self, &key)? {
+                continue;
+            }
+            let aside = self.root.join("work").join(format!("old-{}", random()?));
+            fs::rename(&path, &aside).map_err(|error| self.failed("remove", &path, error))?;
+            discarded.push(Discarded { path: aside, key: Some(key), _lock: lock });
+        }
+        let known = discarded.iter().map(|layer| layer.path.clone()).collect::<Vec<_>>();
+        for (_, path) in self.entries("work")? {
+            if known.contains(&path) {
+                continue;
+            }
+            if let Some(lock) = self.lock(&path, FlockArg::LockExclusiveNonblock)? {
+                discarded.push(Discarded { path, key: None, _lock: lock });
+            }
+        }
+        Ok(discarded)
+    }
+
+    /// Gives up the work on a layer, and removes what has been made.
+    pub fn abandon(&self, work: Work) -> Result<()> {
+        self.remove(&work.path)
+    }
+
+    /// Removes a discarded layer.
+    pub fn forget(&self, discarded: Discarded) -> Result<()> {
+        self.remove(&discarded.path)
+    }
+
+    /// Removes what is in a directory.
+    pub fn clear(&self, directory: &Path) -> Result<()> {
+        let failed = |error| self.failed("read", directory, error);
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            self.remove(&entry.map_err(failed)?.path())?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, directory: &Path) -> Result<()> {
+        removal::remove(directory).map_err(|error| self.failed("remove", directory, error))
+    }
+
+    /// An empty file without a name, which is gone with its descriptor.
+    pub fn scratch_file(&self) -> Result<File> {
+        let path = self.root.join("work").join(format!("file-{}", random()?));
+        let failed = |error| self.failed("make", &path, error);
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(failed)?;
+        fs::remove_file(&path).map_err(failed)?;
+        Ok(file)
+    }
+
+    fn layer_path(&self, key: &Key) -> PathBuf {
+        self.root.join("layers").join(&key.0)
+    }
+
+    pub(super) fn entries(&self, folder: &str) -> Result<Vec<(String, PathBuf)>> {
+        let folder = self.root.join(folder);
+        let failed = |error| self.failed("read", &folder, error);
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push((name, entry.path()));
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// Locks a directory. `None` if it is not there, or no longer there once it is locked, or if
+    /// another process holds it and `how` does not wait.
+    fn lock(&self, path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+        let failed = |error| self.failed("lock", path, error);
+        let directory = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .open(path);
+        let directory = match directory {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let mut directory = Some(directory);
+        let lock = loop {
+            let Some(free) = directory.take() else { return Ok(None) };
+            match Flock::lock(free, how) {
+                Ok(lock) => break lock,
+                // A signal. The next attempt waits again.
+                Err((free, nix::errno::Errno::EINTR)) => directory = Some(free),
+                Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Ok(None),
+                Err((_, errno)) => return Err(failed(errno.into())),
+            }
+        };
+        let locked = lock.metadata().map_err(failed)?;
+        let same = |there: fs::Metadata| (there.dev(), there.ino()) == (locked.dev(), locked.ino());
+        Ok(fs::symlink_metadata(path).is_ok_and(same).then_some(lock))
+    }
+}
+
+impl Work {
+    /// The directory in which to make the layer.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the files that are at `files` into the store, and everything that was written to its
+    /// file system on the disk before that.
+    pub fn finish(self, key: Key, files: &Path, size: Size) -> Result<Layer> {
+        let (place, own) = (self.place.clone(), self.path.clone());
+        let failed = |error| place.failed("finish", &own, error);
+        fs::rename(files, self.path.join("fs")).map_err(failed)?;
+        let text = serde_json::to_vec(&size).map_err(|error| failed(error.into()))?;
+        fs::write(self.path.join(SIZE), text).map_err(failed)?;
+        // What the overlay has left beside the files.
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name() != "fs" && entry.file_name() != SIZE {
+                place.remove(&entry.path())?;
+            }
+        }
+        nix::unistd::syncfs(&*self.lock).map_err(|errno| failed(errno.into()))?;
+        let path = place.layer_path(&key);
+        match fs::rename(&self.path, &path) {
+            // Another process has made the same meanwhile, from another source.
+            Err(error) if path.is_dir() => match place.layer(&key)? {
+                Some(layer) => place.abandon(self).map(|()| layer),
+                None => Err(failed(error)),
+            },
+            Err(error) => Err(failed(error)),
+            Ok(()) => {
+                let lock = self.lock;
+                let shared = lock.relock(FlockArg::LockShared);
+                shared.map_err(|errno| place.failed("lock", &path, errno.into()))?;
+                Ok(Layer { key, size, path, _lock: lock })
+            }
+        }
+    }
+}
+
+/// A layer that nothing finds any more, with its files.
+pub struct Discarded {
+    pub path: PathBuf,
+    /// `None` for what was left unfinished.
+    pub key: Option<Key>,
+    _lock: Flock<File>,
+}
+
+/// A name that no other process has.
+pub(super) fn random() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Io, "find a name in the store").because(error.to_string())
+    })?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}

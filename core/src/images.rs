@@ -1,0 +1,28 @@
+//! Images: file systems with the software of another system, in a store that sandboxes take their
+//! roots from.
+//!
+//! ```text
+//!   source     what an image is imported from      store    the store, as callers know it
+//!      |                                           image    one image of it
+//!      +-- layout    manifests    +-- blobs    the files of a layout or an archive
+//!      +-- tar       archives     +-- tree     directories of the host
+//!      |
+//!   layer      entries and whiteouts, as records for the unpacker
+//!   unpacker   the sandbox in which the files are made
+//!   entry, stream     one entry; digests, bounds and compression
+//! ```
+//!
+//! What is read may be hostile. It is read here, in the caller, which makes no file from it. The
+//! files are made in a sandbox, by a program that reads no format (core/unpacker).
+
+mod blobs;
+mod entry;
+pub mod image;
+mod layer;
+mod layout;
+pub mod source;
+pub mod store;
+mod stream;
+mod tar;
+mod tree;
+mod unpacker;

@@ -1,0 +1,272 @@
+//! What the entries of a layer do to the layers below it: new files replace old ones, and whiteouts
+//! remove them (OCI image specification, "Image Layer Filesystem Changeset").
+
+use super::entry::{Entry, Kind, tidy};
+use super::unpacker::{Owners, Unpacker};
+use crate::base::error::{Error, Result};
+use crate::host::store::Size;
+use crate::wire::codec::ListBuilder;
+use crate::wire::unpack::{self as wire, Attributes};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::io::Read;
+use std::ops::Bound;
+
+/// The prefix of a name that stands for the removal of the rest of the name.
+const WHITEOUT: &[u8] = b".wh.";
+/// A file that stands for the removal of everything in its directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Other names that aufs had for its own use.
+const RESERVED: &[u8] = b".wh..wh.";
+
+/// The extended attribute with the owner that the file has in the image, `UID:GID`, where files
+/// cannot have it.
+const OWNER: &CStr = c"user.seclude.owner";
+
+/// How much of an image may be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub bytes: u64,
+    pub entries: u64,
+}
+
+/// What a layer has made at a path so far.
+#[derive(Clone, Copy)]
+enum Made {
+    Directory { seconds: i64, nanoseconds: u32 },
+    Other,
+}
+
+/// A layer that is being unpacked.
+pub struct Layer {
+    unpacker: Unpacker,
+    owners: Owners,
+    bounds: Bounds,
+    size: Size,
+    made: BTreeMap<Box<[u8]>, Made>,
+    buffer: Vec<u8>,
+}
+
+impl Layer {
+    pub fn new(unpacker: Unpacker, owners: Owners, bounds: Bounds) -> Layer {
+        Layer {
+            unpacker,
+            owners,
+            bounds,
+            size: Size::default(),
+            made: BTreeMap::new(),
+            buffer: vec![0; super::stream::CHUNK],
+        }
+    }
+
+    /// Unpacks one entry. `contents` are those of a file.
+    pub fn entry(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+        self.size.entries += 1;
+        if self.size.entries > self.bounds.entries {
+            let why = format!("it has more than the {} entries allowed", self.bounds.entries);
+            return Err(Error::invalid("unpack the image", why));
+        }
+        let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if name.starts_with(WHITEOUT) {
+            return self.whiteout(&entry.path, name);
+        }
+        let path = c_string(&entry.path)?;
+        let (attributes, owner) = self.owned(&path, &entry.attributes)?;
+        let made = match &entry.kind {
+            Kind::Special => {
+                self.size.special += 1;
+                return Ok(());
+            }
+            Kind::Directory => {
+                self.unpacker.entry(&wire::Entry::Directory { path: &path, attributes })?;
+                let Attributes { seconds, nanoseconds, .. } = attributes;
+                Made::Directory { seconds, nanoseconds }
+            }
+            Kind::File { size } => {
+                self.file(&path, attributes, *size, contents)?;
+                Made::Other
+            }
+            Kind::Symlink { target } => {
+                let target = c_string(target)?;
+                let entry = wire::Entry::Symlink { path: &path, attributes, target: &target };
+                self.unpacker.entry(&entry)?;
+                Made::Other
+            }
+            Kind::HardLink { target } => {
+                let target = c_string(target)?;
+                self.unpacker.entry(&wire::Entry::HardLink { path: &path, target: &target })?;
+                Made::Other
+            }
+            Kind::Fifo => {
+                self.unpacker.entry(&wire::Entry::Fifo { path: &path, attributes })?;
+                Made::Other
+            }
+        };
+        self.made.insert(entry.path.as_slice().into(), made);
+        if matches!(entry.kind, Kind::Directory | Kind::File { .. }) {
+            self.attributes(&path, entry, owner)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is made.
+    pub fn finish(mut self) -> Result<Size> {
+        // What is made in a directory changes its time, so the times come last.
+        for (path, made) in &self.made {
+            if let Made::Directory { seconds, nanoseconds } = *made {
+                let path = c_string(path)?;
+                self.unpacker.entry(&wire::Entry::Times { path: &path, seconds, nanoseconds })?;
+            }
+        }
+        self.unpacker.finish()?;
+        Ok(self.size)
+    }
+
+    fn file(
+        &mut self,
+        path: &CStr,
+        attributes: Attributes,
+        size: u64,
+        contents: &mut dyn Read,
+    ) -> Result<()> {
+        self.size.bytes = self.size.bytes.saturating_add(size);
+        if self.size.bytes > self.bounds.bytes {
+            let why = format!("its files have more than the {} bytes allowed", self.bounds.bytes);
+            return Err(Error::invalid("unpack the image", why));
+        }
+        self.unpacker.entry(&wire::Entry::File { path, attributes, size })?;
+        let mut left = size;
+        while left > 0 {
+            let most = left.min(self.buffer.len() as u64) as usize;
+            match contents.read(&mut self.buffer[..most]) {
+                Ok(0) => {
+                    let shown = path.to_string_lossy();
+                    return Err(Error::invalid(
+                        format!("unpack {shown} of the image"),
+                        "it is cut off",
+                    ));
+                }
+                Ok(length) => {
+                    self.unpacker.contents(&self.buffer[..length])?;
+                    left -= length as u64;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(super::tar::unreadable("the image", error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The extended attributes that a program inside may have set itself, but those of overlays,
+    /// by which a layer could show what is not in it.
+    fn attributes(&mut self, path: &CStr, entry: &Entry, owner: Option<String>) -> Result<()> {
+        for (name, value) in &entry.extended {
+            let is_kept = name.starts_with(b"user.")
+                && !name.starts_with(b"user.overlay.")
+                && !name.starts_with(b"user.seclude.");
+            if is_kept {
+                let name = c_string(name)?;
+                self.unpacker.entry(&wire::Entry::Attribute { path, name: &name, value })?;
+            }
+        }
+        if let Some(owner) = owner {
+            let value = owner.as_bytes();
+            self.unpacker.entry(&wire::Entry::Attribute { path, name: OWNER, value })?;
+        }
+        Ok(())
+    }
+
+    /// The attributes that the file can have, and the owner in the image if that cannot be among
+    /// them.
+    fn owned(&self, path: &CStr, given: &Attributes) -> Result<(Attributes, Option<String>)> {
+        let Attributes { uid, gid, .. } = *given;
+        match self.owners {
+            Owners::Below(count) if uid < count && gid < count => Ok((*given, None)),
+            Owners::Below(count) => {
+                let why = format!("it belongs to {uid}:{gid}, and ids go up to {}", count - 1);
+                let what = format!("unpack {} of the image", path.to_string_lossy());
+                Err(Error::invalid(what, why))
+            }
+            Owners::One => {
+                let owner = ((uid, gid) != (0, 0)).then(|| format!("{uid}:{gid}"));
+                Ok((Attributes { uid: 0, gid: 0, ..*given }, owner))
+            }
+        }
+    }
+
+    /// Removes what a whiteout stands for. It is about the layers below alone: what this layer has
+    /// made stays.
+    fn whiteout(&mut self, path: &[u8], name: &[u8]) -> Result<()> {
+        let above = path.strip_suffix(name).unwrap_or_default();
+        let above = above.strip_suffix(b"/").unwrap_or(above);
+        if name == OPAQUE {
+            return self.hide(above);
+        }
+        if name.starts_with(RESERVED) {
+            return Ok(());
+        }
+        let removed = &name[WHITEOUT.len()..];
+        if matches!(removed, b"" | b"." | b"..") {
+            let shown = String::from_utf8_lossy(path);
+            return Err(Error::invalid(
+                format!("entry {shown:?} of the image"),
+                "it removes no name",
+            ));
+        }
+        let path =
+            if above.is_empty() { removed.to_owned() } else { [above, b"/", removed].concat() };
+        let path = tidy(&path)?;
+        match self.made.get(&*path) {
+            Some(Made::Other) => Ok(()),
+            None if self.children(&path).is_empty() => {
+                self.unpacker.entry(&wire::Entry::Remove { path: &*c_string(&path)? })
+            }
+            Some(Made::Directory { .. }) | None => self.hide(&path),
+        }
+    }
+
+    /// Removes what is in a directory, but what this layer has made there.
+    fn hide(&mut self, directory: &[u8]) -> Result<()> {
+        let mut directories = vec![directory.to_owned()];
+        while let Some(directory) = directories.pop() {
+            let children = self.children(&directory);
+            let mut keep = ListBuilder::new(Vec::new());
+            for (name, is_directory) in children {
+                keep.push(&name.as_c_str());
+                if is_directory {
+                    let name = name.to_bytes();
+                    directories.push(if directory.is_empty() {
+                        name.to_owned()
+                    } else {
+                        [&*directory, b"/", name].concat()
+                    });
+                }
+            }
+            let path = c_string(&directory)?;
+            self.unpacker.entry(&wire::Entry::Clear { path: &path, keep: keep.list() })?;
+        }
+        Ok(())
+    }
+
+    /// The names in a directory that this layer has made, and whether each is a directory.
+    fn children(&self, directory: &[u8]) -> BTreeMap<CString, bool> {
+        let prefix = if directory.is_empty() { Vec::new() } else { [directory, b"/"].concat() };
+        let mut children = BTreeMap::new();
+        let below = self.made.range::<[u8], _>((Bound::Included(&*prefix), Bound::Unbounded));
+        for (path, made) in below.take_while(|(path, _)| path.starts_with(&prefix)) {
+            let rest = &path[prefix.len()..];
+            let name = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+            let is_directory = name.len() < rest.len() || matches!(made, Made::Directory { .. });
+            match CString::new(name) {
+                Ok(name) if !name.is_empty() => *children.entry(name).or_default() |= is_directory,
+                _ => {}
+            }
+        }
+        children
+    }
+}
+
+fn c_string(bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes)
+        .map_err(|_| Error::invalid("unpack an entry of the image", "it has a NUL byte"))
+}

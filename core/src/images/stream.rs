@@ -1,0 +1,198 @@
+//! Bytes of an image on their way: counted against a bound, digested and decompressed.
+
+use crate::base::error::{Error, Result};
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use sha2::{Digest, Sha256};
+use std::io::{self, BufRead, BufReader, Read};
+
+/// How much is read at once.
+pub const CHUNK: usize = 128 * 1024;
+
+/// A reader that knows the SHA-256 digest of what was read.
+pub struct Digested<R> {
+    inner: R,
+    digest: Sha256,
+    /// The number of bytes read.
+    pub count: u64,
+}
+
+impl<R: Read> Digested<R> {
+    pub fn new(inner: R) -> Digested<R> {
+        Digested { inner, digest: Sha256::new(), count: 0 }
+    }
+
+    /// Reads what is left, and returns the digest of everything.
+    pub fn finish(mut self) -> io::Result<String> {
+        let mut rest = vec![0; CHUNK];
+        while self.read(&mut rest)? > 0 {}
+        Ok(hexadecimal(&self.digest.finalize()))
+    }
+}
+
+impl<R: Read> Read for Digested<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..length]);
+        self.count += length as u64;
+        Ok(length)
+    }
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The digest of a chain of layers (OCI image specification, layer chain ids): of the digests of the
+/// contents of one layer and of the chain below it.
+pub fn chain(below: Option<&str>, contents: &str) -> String {
+    match below {
+        None => contents.to_owned(),
+        Some(below) => sha256(format!("sha256:{below} sha256:{contents}").as_bytes()),
+    }
+}
+
+/// A reader that ends with an error once more than `most` bytes have come: what is compressed can
+/// become a thousand times as long.
+pub struct Bounded<R> {
+    inner: R,
+    left: u64,
+    most: u64,
+}
+
+impl<R> Bounded<R> {
+    pub fn new(inner: R, most: u64) -> Bounded<R> {
+        Bounded { inner, left: most, most }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
+            io::Error::other(format!("it has more than the {} bytes allowed", self.most))
+        })?;
+        Ok(length)
+    }
+}
+
+/// What a stream is compressed with, as its first bytes tell.
+enum Decoded<'a> {
+    Plain(BufReader<Box<dyn Read + 'a>>),
+    Gzip(MultiGzDecoder<BufReader<Box<dyn Read + 'a>>>),
+    Zstd(Frames<'a>),
+}
+
+impl Read for Decoded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoded::Plain(reader) => reader.read(buffer),
+            Decoded::Gzip(reader) => reader.read(buffer),
+            Decoded::Zstd(reader) => reader.read(buffer),
+        }
+    }
+}
+
+/// Decompresses what comes from `from`: gzip, Zstandard, or nothing.
+///
+/// # Errors
+///
+/// Another compression.
+pub fn decoded<'a>(from: Box<dyn Read + 'a>, what: &str) -> Result<Box<dyn Read + 'a>> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+    const OTHERS: [(&[u8], &str); 3] =
+        [(&[0xfd, b'7', b'z', b'X', b'Z'], "xz"), (b"BZh", "bzip2"), (b"PK", "zip")];
+    let mut reader = BufReader::with_capacity(CHUNK, from);
+    let start =
+        reader.fill_buf().map_err(|error| Error::io(format!("read {what}"), error))?.to_owned();
+    if let Some((_, name)) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Err(Error::invalid(
+            format!("read {what}"),
+            format!("it is compressed with {name}"),
+        )
+        .hint("gzip, zstd and uncompressed archives can be read: recompress it"));
+    }
+    let decoded = if start.starts_with(GZIP) {
+        Decoded::Gzip(MultiGzDecoder::new(reader))
+    } else if start.starts_with(ZSTD) {
+        Decoded::Zstd(Frames { state: Frame::Between(reader) })
+    } else {
+        Decoded::Plain(reader)
+    };
+    Ok(Box::new(decoded))
+}
+
+/// A stream of Zstandard frames, one after another.
+struct Frames<'a> {
+    state: Frame<'a>,
+}
+
+enum Frame<'a> {
+    Between(BufReader<Box<dyn Read + 'a>>),
+    Within(Box<StreamingDecoder<BufReader<Box<dyn Read + 'a>>, ruzstd::decoding::FrameDecoder>>),
+    Ended,
+}
+
+impl Read for Frames<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match std::mem::replace(&mut self.state, Frame::Ended) {
+                Frame::Ended => return Ok(0),
+                Frame::Between(mut reader) => {
+                    if reader.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    let decoder = StreamingDecoder::new(reader).map_err(io::Error::other)?;
+                    self.state = Frame::Within(Box::new(decoder));
+                }
+                Frame::Within(mut decoder) => match decoder.read(buffer)? {
+                    0 => self.state = Frame::Between(decoder.into_inner()),
+                    length => {
+                        self.state = Frame::Within(decoder);
+                        return Ok(length);
+                    }
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_what_the_specification_says() {
+        let (one, two) = (sha256(b"one"), sha256(b"two"));
+        assert_eq!(chain(None, &one), one);
+        let expected = sha256(format!("sha256:{one} sha256:{two}").as_bytes());
+        assert_eq!(chain(Some(&one), &two), expected);
+        assert_eq!(
+            sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_bound_is_no_end() {
+        let mut read = Vec::new();
+        assert!(Bounded::new(&b"12345"[..], 5).read_to_end(&mut read).is_ok());
+        let error = Bounded::new(&b"123456"[..], 5).read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "it has more than the 5 bytes allowed");
+    }
+
+    #[test]
+    fn another_compression_is_named() {
+        let xz = [0xfd, b'7', b'z', b'X', b'Z', 0, 0];
+        let error = decoded(Box::new(&xz[..]), "layer 1").err().unwrap();
+        assert!(error.to_string().starts_with("read layer 1: it is compressed with xz"), "{error}");
+    }
+}

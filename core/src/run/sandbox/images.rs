@@ -1,0 +1,67 @@
+//! The images that a policy names, found in their stores.
+
+use super::Sandbox;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::host::store::{Layer, Place, Record};
+use crate::policy::{Entry, Overlay};
+use std::sync::Arc;
+
+impl Sandbox {
+    /// The sandbox that runs in place of this one: with the layers of each image in place of its
+    /// name. The first call finds them, and all later ones have the same.
+    ///
+    /// # Errors
+    ///
+    /// `SourceMissing` if an image or one of its layers is not in the store.
+    pub(crate) fn with_layers(&self) -> Result<Sandbox> {
+        let names_image =
+            |entry: &Entry| matches!(entry, Entry::Overlay(Overlay { image: Some(_), .. }));
+        if !self.policy.files.iter().any(names_image) {
+            return Ok(self.clone());
+        }
+        if let Some(known) = self.compiled.with_layers.get() {
+            return Ok(known.clone());
+        }
+        let mut held = Vec::new();
+        let mut policy = self.policy.clone();
+        for entry in &mut policy.files {
+            let Entry::Overlay(overlay) = entry else { continue };
+            let Some(name) = overlay.image.take() else { continue };
+            let store = Place::open(overlay.store.take().as_deref())?;
+            let (_, layers) = hold(&store, &name)?;
+            let paths = layers.iter().map(Layer::files);
+            overlay.layers = paths.chain(std::mem::take(&mut overlay.layers)).collect();
+            held.extend(layers);
+        }
+        let sandbox =
+            Sandbox { policy, _held: Arc::new(held), compiled: Arc::default(), ..self.clone() };
+        sandbox.check()?;
+        Ok(self.compiled.with_layers.get_or_init(|| sandbox).clone())
+    }
+}
+
+/// Finds an image by its name, and holds its layers, the lowest first.
+pub(crate) fn hold(store: &Place, name: &str) -> Result<(Record, Vec<Layer>)> {
+    // The layers may be collected between the reading of the record and their locking, and the name
+    // may then stand for another image.
+    let mut tries = 3;
+    loop {
+        let record = store.record(name)?;
+        match hold_layers(store, &record)? {
+            Some(layers) => return Ok((record, layers)),
+            None if tries > 0 => tries -= 1,
+            None => {
+                let action = format!("find the layers of the image {name}");
+                return Err(Error::new(ErrorKind::SourceMissing, action)
+                    .because("the store does not have them all")
+                    .hint("import the image again")
+                    .at(store.path()));
+            }
+        }
+    }
+}
+
+fn hold_layers(store: &Place, record: &Record) -> Result<Option<Vec<Layer>>> {
+    let Some(keys) = record.keys() else { return Ok(None) };
+    keys.iter().map(|key| store.layer(key)).collect()
+}
