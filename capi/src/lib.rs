@@ -23,6 +23,7 @@ pub mod egress;
 pub mod error;
 pub mod faults;
 pub mod files;
+pub mod image;
 pub mod interaction;
 pub mod isolation;
 pub mod join;

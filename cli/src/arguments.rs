@@ -1,6 +1,7 @@
 //! What can be written on the command line: the commands, and the options of each. Those of a policy
 //! are in `policy`.
 
+mod image;
 mod policy;
 
 pub use policy::{Form, form, leave_out_documentation};
@@ -57,6 +58,11 @@ pub fn command() -> Command {
             Command::new("cells")
                 .about("List and use the cells that programs of this user have published")
                 .defer(cells),
+        )
+        .subcommand(
+            Command::new("image")
+                .about("Import, list and remove images, and write them for other programs")
+                .defer(image::image),
         )
         .subcommand(
             Command::new("tree")

@@ -55,15 +55,16 @@ pub fn read(kind: &EntryKind, given: &OsStr) -> Result<Value> {
         entry.insert("file".into(), path_value(at));
         entry.insert("data".into(), path_value(OsStr::from_bytes(&data)));
     } else {
-        let least = kind.required.iter().filter(|field| !is_place(field)).count();
-        // A list takes all paths but those of the other values.
+        // A list takes all paths but those of the other values, and may be empty.
         let list = kind.required.iter().find(|field| field.kind == "paths");
+        let least = kind.required.iter().filter(|field| !is_place(field)).count();
+        let least = least - usize::from(list.is_some());
         let most = if list.is_some() { usize::MAX } else { kind.required.len() };
         if !(least..=most).contains(&paths.len()) {
             return Err(wrong("the number of paths is wrong"));
         }
         if let Some(list) = list {
-            let listed = paths.drain(..=paths.len() - kind.required.len()).map(absolute);
+            let listed = paths.drain(..paths.len() + 1 - kind.required.len()).map(absolute);
             let listed = listed.map(|path| path.map(|path| path_value(&path)));
             entry.insert(list.key.into(), listed.collect::<Result<Vec<Value>>>()?.into());
         }

@@ -12,6 +12,7 @@ mod cells;
 mod entries;
 mod fix;
 mod front;
+mod image;
 mod isolate;
 mod learn;
 mod look;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         "doctor" => look::doctor(matches),
         "learn" => learn::learn(matches),
         "cells" => cells::cells(matches),
+        "image" => image::image(matches),
         "batch" => batch::batch(matches),
         "tree" => tree::tree(matches),
         "completions" => manual::completions(matches),

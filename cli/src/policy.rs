@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::ArgMatches;
 use nix::sys::signal::Signal;
-use seclude::Sandbox;
 use seclude::schema::{ENTRIES, SETTINGS, Setting};
+use seclude::{Image, Sandbox, Store};
 use serde_json::{Map, Value, json};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -25,6 +25,14 @@ pub fn sandbox(matches: &ArgMatches, base: Sandbox) -> Result<Sandbox> {
         None => base,
     };
     let mut policy = as_object(&base)?;
+    if let Some(image) = image(matches)? {
+        for (key, value) in as_object(&image.sandbox()?)? {
+            match key.as_str() {
+                "files" => put(&mut policy, &key, value),
+                _ => drop(policy.entry(key).or_insert(value)),
+            }
+        }
+    }
     if let Some(network) = matches.get_one::<String>("net") {
         share_network(&mut policy, network == "host");
     }
@@ -42,6 +50,12 @@ pub fn sandbox(matches: &ArgMatches, base: Sandbox) -> Result<Sandbox> {
         policy.insert(key.replace('-', "_"), value);
     }
     Ok(Sandbox::from_json(&Value::Object(policy).to_string())?)
+}
+
+/// The image of `--image`, if the command has that option and it is given.
+pub fn image(matches: &ArgMatches) -> Result<Option<Image>> {
+    let name = matches.try_get_one::<String>("image").ok().flatten();
+    Ok(name.map(|name| Store::open()?.image(name)).transpose()?)
 }
 
 /// Reads a policy. One in JSON begins with a brace, which no TOML document does.

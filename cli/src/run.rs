@@ -133,6 +133,9 @@ pub fn command(matches: &ArgMatches, make: impl FnOnce(&OsStr) -> Command) -> Re
     if let Some(name) = matches.get_one::<OsString>("arg0") {
         command.arg0(name);
     }
+    if let Some(image) = policy::image(matches)? {
+        image.describe(&mut command);
+    }
     if matches.get_flag("clear-env") {
         command.env_clear();
     }

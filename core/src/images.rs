@@ -4,8 +4,9 @@
 //! ```text
 //!   source     what an image is imported from      store    the store, as callers know it
 //!      |                                           image    one image of it
+//!   import     layers into the store                changes  of a cell, and new images from them
 //!      +-- layout    manifests    +-- blobs    the files of a layout or an archive
-//!      +-- tar       archives     +-- tree     directories of the host
+//!      +-- tar       archives     +-- stack    directories, as an overlay shows them
 //!      |
 //!   layer      entries and whiteouts, as records for the unpacker
 //!   unpacker   the sandbox in which the files are made
@@ -16,13 +17,16 @@
 //! files are made in a sandbox, by a program that reads no format (core/unpacker).
 
 mod blobs;
+pub mod changes;
 mod entry;
+mod export;
 pub mod image;
+mod import;
 mod layer;
 mod layout;
 pub mod source;
+mod stack;
 pub mod store;
 mod stream;
 mod tar;
-mod tree;
 mod unpacker;

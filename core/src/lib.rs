@@ -119,6 +119,7 @@ pub use base::processes::Process;
 pub use base::step::Step;
 pub use host::listener::{Listener, Notification};
 pub use host::terminal::{RawMode, Terminal, WindowSize};
+pub use images::changes::{Change, ChangeKind};
 pub use images::image::Image;
 pub use images::source::ImageSource;
 pub use images::store::{Freed, Store, StoredImage};

@@ -6,7 +6,7 @@
 
 mod confined;
 pub mod copy;
-mod defaults;
+pub mod defaults;
 mod devices;
 mod files;
 mod identity;
@@ -108,6 +108,8 @@ pub struct Plan {
     pub labels: Vec<Label>,
     /// What the caller gives the warden as mount trees.
     pub trees: Vec<GivenTree>,
+    /// Whether the caller gets the directory with the changes to an overlay, after all else.
+    pub upper: bool,
 }
 
 impl Plan {
@@ -124,6 +126,8 @@ impl Plan {
             labels: Vec::new(),
             sources: 0,
             trees: Vec::new(),
+            lends: manner.in_cell,
+            upper: false,
         };
         // A copy inherits its attributes from the template, which has already reset them.
         if manner.part != Part::Copy {
@@ -145,8 +149,8 @@ impl Plan {
         let flags =
             manner.part.makes(policy) & !(Namespace::Time.flag() | Namespace::Cgroup.flag());
         let confined = policy.confined.is_some();
-        let Builder { steps, labels, trees, .. } = plan;
-        Ok(Plan { manner, confined, flags, steps, labels, trees })
+        let Builder { steps, labels, trees, upper, .. } = plan;
+        Ok(Plan { manner, confined, flags, steps, labels, trees, upper })
     }
 }
 
@@ -157,6 +161,9 @@ struct Builder {
     sources: u32,
     /// The last of them, which the caller gives.
     trees: Vec<GivenTree>,
+    /// Whether the caller is to get the changes to an overlay, and whether a step sends them.
+    lends: bool,
+    upper: bool,
 }
 
 impl Builder {
@@ -319,7 +326,7 @@ fn device_nodes(
     profile::DEVICES.iter().chain(policy.has_terminals().then_some(&profile::TERMINAL))
 }
 
-fn path_of(text: &CStr) -> &Path {
+pub fn path_of(text: &CStr) -> &Path {
     Path::new(std::ffi::OsStr::from_bytes(text.to_bytes()))
 }
 

@@ -255,6 +255,16 @@ impl Policy {
         })
     }
 
+    /// The overlay whose changes a cell knows: the root, or the first one.
+    pub(crate) fn first_overlay(&self) -> Option<&Overlay> {
+        self.root_overlay().or_else(|| {
+            self.files.iter().find_map(|entry| match entry {
+                Entry::Overlay(overlay) => Some(overlay),
+                _ => None,
+            })
+        })
+    }
+
     /// The directories in which overlays keep their changes.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().filter_map(|entry| match entry {

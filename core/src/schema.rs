@@ -5,6 +5,7 @@
 
 pub use crate::base::declared::{EntryField, EntryKind, Figure, Setting, Word};
 use crate::base::step::Step;
+use crate::images::changes::ChangeKind;
 pub use crate::policy::outcome::FIGURES;
 use crate::policy::outcome::{Ended, MemorySource, Protection};
 pub use crate::policy::seccomp::AllowedCall;
@@ -24,6 +25,7 @@ pub struct Vocabulary {
 
 /// Every enumeration that another language repeats.
 pub const VOCABULARIES: &[Vocabulary] = &[
+    Vocabulary { name: "ChangeKind", words: ChangeKind::WORDS },
     Vocabulary { name: "Clock", words: Clock::WORDS },
     Vocabulary { name: "Compare", words: Compare::WORDS },
     Vocabulary { name: "Ended", words: Ended::WORDS },

@@ -180,10 +180,12 @@ fn set_up(
         let report =
             Report::Ready { protections: finished.protections, landlock: finished.landlock };
         let caller = CommandSocket::control();
-        match (finished.callers_file.take(), finished.lent.take()) {
-            (Some(file), _) => caller.report(&report, &[&file])?,
-            (None, Some([users, network])) => caller.report(&report, &[&users, &network])?,
-            (None, None) => caller.report(&report, &[])?,
+        let (file, changes) = (finished.callers_file.take(), finished.changes.take());
+        match (&file, &changes, finished.lent.take()) {
+            (Some(file), Some(changes), _) => caller.report(&report, &[file, changes])?,
+            (Some(one), None, _) | (None, Some(one), _) => caller.report(&report, &[one])?,
+            (None, None, Some([users, network])) => caller.report(&report, &[&users, &network])?,
+            (None, None, None) => caller.report(&report, &[])?,
         }
     }
     Ok(Some((finished, namespaces)))

@@ -130,6 +130,7 @@ fn python_type(field: &EntryField) -> &'static str {
         "size" => "int | str | None = None",
         "count" | "mode" => "int | None = None",
         "directory" => "Path | None = None",
+        "text" => "str | None = None",
         kind => panic!("the value {} is of the unknown kind {kind}", field.name),
     }
 }

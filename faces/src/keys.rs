@@ -95,7 +95,7 @@ fn own(name: &str) -> (&'static str, &'static str) {
         "network" => ("seclude.Network | str", "name"),
         "capabilities" => ("Iterable[str]", "list of names: `net_admin`, `sys_ptrace`"),
         "clock_offsets" => ("Mapping[Clock, int]", "`{\"monotonic\": s, \"boottime\": s}`"),
-        "root" => ("Path", "path"),
+        "root" => ("Path | seclude.Image", "path"),
         "empty_root" | "terminals" | "landlock" => ("bool", "true, false"),
         "etc" => ("Iterable[str]", "list of names: `ssl/certs`, `java-*`"),
         "files" => ("Iterable[seclude.Entry | Mapping[str, Any]]", "list of tables"),

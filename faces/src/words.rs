@@ -63,6 +63,7 @@ pub fn c_names(set: &str, prefix: &str) -> Vec<String> {
 /// Types of Python's that have the names of a set as their values.
 pub fn python_types() -> Vec<String> {
     let types = [
+        ("ChangeKind", "ChangeKind"),
         ("Clock", "Clock"),
         ("Compare", "Compare"),
         ("Ended", "EndedName"),

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
     # faces: end
     from .host import Check, Report, doctor
+    from .image import Change, Freed, Image, Store, StoredImage
     from .interaction import Command, Interaction, interact
     from .interpreter import Execution, Interpreter, InterpreterError, InterpreterLost
     from .job import Job
@@ -95,6 +96,7 @@ __all__ = [
     "Attempt",
     "CalledProcessError",
     "Cell",
+    "Change",
     "Check",
     "Collected",
     "Command",
@@ -105,6 +107,8 @@ __all__ = [
     "Ended",
     "Execution",
     "Executor",
+    "Freed",
+    "Image",
     "Interaction",
     "Interpreter",
     "InterpreterError",
@@ -139,6 +143,8 @@ __all__ = [
     "Seccomp",
     "SecludeError",
     "SetupError",
+    "Store",
+    "StoredImage",
     "Terminal",
     "Test",
     "TimeoutExpired",
@@ -205,6 +211,7 @@ _HOMES = {
     ".egress": "Attempt EgressReport PublishedPort",
     ".executor": "Executor JobDied RemoteError",
     ".host": "Check Report doctor",
+    ".image": "Change Freed Image Store StoredImage",
     ".interaction": "Command Interaction interact",
     ".interpreter": "Execution Interpreter InterpreterError InterpreterLost",
     ".job": "Job",

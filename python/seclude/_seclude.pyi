@@ -1,10 +1,12 @@
 """The native extension module. It is private to this package."""
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Literal, TypeAlias, TypedDict, final, type_check_only
 
 from .errors import SecludeError, SetupError
 from .vocabulary import (
+    ChangeKind,
     EndedName,
     Freezer,
     LimitName,
@@ -20,12 +22,14 @@ __all__ = [
     "Cell",
     "Child",
     "Command",
+    "Image",
     "Joined",
     "Listener",
     "Network",
     "Notification",
     "Pool",
     "Sandbox",
+    "Store",
     "__version__",
     "cells",
     "copy",
@@ -168,9 +172,78 @@ class Sandbox:
         """Start a pool."""
 
 @final
+class Store:
+    """A store of images."""
+
+    @property
+    def path(self) -> PurePath:
+        """The path of the store."""
+    @staticmethod
+    def open(path: str | None) -> Store:
+        """Open the store at a path, or the caller's own."""
+    def import_(
+        self,
+        form: str,
+        path: str,
+        reference: str | None,
+        name: str | None,
+        max_bytes: int | None,
+        max_entries: int | None,
+    ) -> Image:
+        """Import an image."""
+    def image(self, name: str) -> Image:
+        """Find an image by its name."""
+    def images(self) -> list[tuple[str, str, int, int, int, float]]:
+        """List the images."""
+    def remove(self, name: str) -> None:
+        """Remove the name of an image."""
+    def collect(self, unused_for: float | None) -> tuple[int, int]:
+        """Remove the files of no image, and images that were not used for so long."""
+    def __eq__(self, other: object) -> bool: ...
+    def __ne__(self, other: object) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class Image:
+    """An image."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def directory(self) -> PurePath: ...
+    @property
+    def user(self) -> str: ...
+    def environment(self) -> list[tuple[str, str]]:
+        """Return the environment of its commands."""
+    def arguments(self) -> list[str]:
+        """Return the program that it is for, with its arguments."""
+    def policy(self) -> str:
+        """Return the policy of a sandbox with the image as its root, as JSON."""
+    def export_oci(self, directory: str, reference: str) -> None:
+        """Write the image as an OCI image layout."""
+    def export_tar(self, file: str) -> None:
+        """Write the files of the image as a tar archive."""
+
+@final
 class Cell:
     """A cell. Dropping it together with its commands and children kills everything inside."""
 
+    def changes(self) -> list[tuple[ChangeKind, PurePath]]:
+        """Return what differs in the overlay from its layers."""
+    def commit(self, name: str | None) -> Image:
+        """Make an image of the cell's image and the changes to it."""
     def command(self, parts: Parts) -> Command:
         """Prepare a command without starting it. Duplicates all descriptors."""
     def pid(self) -> int:

@@ -180,6 +180,31 @@ class Cell(CommandRunner):
         """
         self._core.reset()
 
+    def changes(self) -> list[seclude.Change]:
+        """Return what differs in the cell's overlay from its layers, by path.
+
+        The overlay is the one at `/`, or else the first of the policy. A directory counts as
+        changed if its owner or mode is another one, or if it took the place of another file; not
+        for what is in it. Times do not count. Commands that run meanwhile may change more: `freeze`
+        stops them. Raises PolicyError if the policy has no overlay.
+        """
+        from .image import Change
+
+        return [Change(kind, os.fspath(path)) for kind, path in self._core.changes()]
+
+    def commit(self, name: str | None = None) -> seclude.Image:
+        """Make an image: the one of the cell's policy, with the changes as one more layer.
+
+        `name` is the name in the same store; without one it is the digest. The cell goes on as it
+        is, and the new image never changes. What is mounted in the overlay is not a part of it. An
+        image of very many layers becomes one of a single layer. Commands that run meanwhile may
+        change what is read: `freeze` stops them. Raises PolicyError if the policy has no overlay
+        with an image.
+        """
+        from .image import Image
+
+        return Image._of(self._core.commit(name))
+
     def close(self) -> None:
         """Kill everything inside and wait until it is gone.
 

@@ -117,7 +117,7 @@ class Overlay(EntryPart):
     tmpfs before.
 
     - `layers`: The directories outside, at most 64, the lowest first. What is in several is the one
-      in the last of them.
+      in the last of them. May be empty with an `image`.
     - `at`: The path inside.
     - `size`: Limits the size of the changes in bytes. A file counts whole once it is changed.
       Default: 64 MiB.
@@ -127,6 +127,9 @@ class Overlay(EntryPart):
       and size are not bounded, and a reset of a cell leaves them. The directory must exist, be the
       caller's own and be closed to other users (mode 0700), for whom the changes could be
       set-user-ID programs of the caller's.
+    - `image`: Shows the image with this name in the store, below the `layers`: see docs/images.md.
+      It is found at the first start, and stays in the store as long as the policy is in use.
+    - `store`: The path of the store with the image. By default it is the caller's own store.
     """
 
     _keys: ClassVar = {"at": "overlay"}
@@ -136,6 +139,8 @@ class Overlay(EntryPart):
     size: int | str | None = None
     inodes: int | None = None
     kept: Path | None = None
+    image: str | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class Policy(TypedDict, total=False):
     as_caller: bool | None
     """Lets the command be the caller's own user and group outside, even if the caller is
     privileged. `uid` and `gid` still are its numbers inside."""
-    root: Path | None
+    root: Path | seclude.Image | None
     """A directory that holds another system, whose programs replace those in the host's `/usr`.
     Its top level is visible read-only, except `/dev`, `/proc`, `/run`, `/sys` and `/tmp`.
     Nothing is written to it."""

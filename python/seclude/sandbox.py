@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Self, Unpack, get_type_hints
 
@@ -83,7 +84,7 @@ class Sandbox(CommandRunner):
     Files:
 
     - `files`: a list of `bind`, `tmpfs`, `directory`, `symlink` and `file`.
-    - `root`: a directory that holds another system.
+    - `root`: a directory that holds another system, or an `Image`, which the command can change.
     - `empty_root`: show no programs except those that are bound.
     - `etc`: the names in the host's `/etc` to show instead of the usual ones, such as "ssl/certs"
       or "java-*". `[]` shows none.
@@ -392,6 +393,11 @@ class Sandbox(CommandRunner):
 
 
 def _core(policy: dict[str, Any]) -> _seclude.Sandbox:
+    root = policy.get("root")
+    if not (root is None or isinstance(root, str | bytes | os.PathLike)):
+        from .image import given as with_image
+
+        policy = with_image(policy)
     network = given(policy)
     return _seclude.Sandbox.from_json(as_json(policy), network)
 

@@ -17,6 +17,7 @@ Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 
 Action: TypeAlias = Literal["allow", "deny", "kill", "log", "notify"]
 # faces: begin names
+ChangeKind: TypeAlias = Literal["added", "changed", "deleted"]
 Clock: TypeAlias = Literal["monotonic", "boottime"]
 Compare: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 EndedName: TypeAlias = Literal[

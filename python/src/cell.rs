@@ -2,6 +2,7 @@
 
 use crate::command::{Command, Parts};
 use crate::error::raise;
+use crate::image::{Changed, Image, changed};
 use crate::network::{Network, Published, Reached, published, reached, texts};
 use crate::outcome::{Seen, Used, seen, used};
 use crate::time::duration;
@@ -31,6 +32,16 @@ impl Cell {
 
 #[pymethods]
 impl Cell {
+    /// Returns what differs in the overlay from its layers.
+    fn changes(&self, py: Python<'_>) -> PyResult<Vec<Changed>> {
+        self.ask(py, |cell| cell.changes().map(changed))
+    }
+
+    /// Makes an image of the cell's image and the changes to it.
+    fn commit(&self, py: Python<'_>, name: Option<String>) -> PyResult<Image> {
+        self.ask(py, |cell| cell.commit(name.as_deref()).map(Image::new))
+    }
+
     /// Prepares a command without starting it. Duplicates all descriptors.
     fn command(&self, py: Python<'_>, parts: Parts) -> PyResult<Command> {
         parts.of(py, |program| self.0.command(program))

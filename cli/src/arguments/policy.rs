@@ -107,6 +107,12 @@ pub fn with_policy(command: Command) -> Command {
                 .help("A policy in JSON or TOML, which further options change"),
         )
         .arg(
+            Arg::new("image")
+                .long("image")
+                .value_name("NAME")
+                .help("Take the root, the user and the environment of an image: seclude image"),
+        )
+        .arg(
             Arg::new("net")
                 .long("net")
                 .value_name("WHICH")

@@ -4,6 +4,7 @@
 //! that they stay few.
 #![allow(unsafe_code)]
 
+pub mod attributes;
 pub mod mount;
 
 use nix::errno::Errno;

@@ -129,6 +129,10 @@ impl Image {
         &self.record.command
     }
 
+    pub(super) fn held(&self) -> &[Layer] {
+        &self.layers
+    }
+
     /// The overlay that shows the image at a path.
     pub fn overlay(&self, at: impl AsRef<Path>) -> Overlay {
         let none: [&Path; 0] = [];

@@ -2,6 +2,7 @@
 //! remove them (OCI image specification, "Image Layer Filesystem Changeset").
 
 use super::entry::{Entry, Kind, tidy};
+use super::stack::{OWNER, Taker};
 use super::unpacker::{Owners, Unpacker};
 use crate::base::error::{Error, Result};
 use crate::host::store::Size;
@@ -19,15 +20,16 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Other names that aufs had for its own use.
 const RESERVED: &[u8] = b".wh..wh.";
 
-/// The extended attribute with the owner that the file has in the image, `UID:GID`, where files
-/// cannot have it.
-const OWNER: &CStr = c"user.seclude.owner";
-
 /// How much of an image may be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub bytes: u64,
     pub entries: u64,
+}
+
+impl Bounds {
+    /// What the caller has bounded already.
+    pub const NONE: Bounds = Bounds { bytes: u64::MAX, entries: u64::MAX };
 }
 
 /// What a layer has made at a path so far.
@@ -263,6 +265,12 @@ impl Layer {
             }
         }
         children
+    }
+}
+
+impl Taker for Layer {
+    fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+        self.entry(entry, contents)
     }
 }
 

@@ -187,12 +187,7 @@ fn one(
 }
 
 fn is_this_machine(platform: &Platform) -> bool {
-    let own = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    platform.os == "linux" && platform.architecture == own
+    platform.os == "linux" && platform.architecture == super::export::architecture()
 }
 
 fn from_manifest(blobs: &Blobs, descriptor: &Descriptor) -> Result<Manifest> {

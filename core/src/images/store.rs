@@ -160,6 +160,10 @@ impl Store {
         Ok(freed)
     }
 
+    pub(super) fn of(place: Place) -> Store {
+        Store { place }
+    }
+
     fn is_in_use(&self, known: &Known) -> Result<bool> {
         let Some(keys) = known.record.keys() else { return Ok(false) };
         for key in &keys {

@@ -1,10 +1,12 @@
 //! Bytes of an image on their way: counted against a bound, digested and decompressed.
 
+use super::entry::Entry;
+use super::stack::Taker;
 use crate::base::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use sha2::{Digest, Sha256};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// How much is read at once.
 pub const CHUNK: usize = 128 * 1024;
@@ -39,6 +41,38 @@ impl<R: Read> Read for Digested<R> {
     }
 }
 
+/// A writer that knows the SHA-256 digest of what was written.
+pub struct DigestedWriter<W> {
+    inner: W,
+    digest: Sha256,
+    /// The number of bytes written.
+    pub count: u64,
+}
+
+impl<W: Write> DigestedWriter<W> {
+    pub fn new(inner: W) -> DigestedWriter<W> {
+        DigestedWriter { inner, digest: Sha256::new(), count: 0 }
+    }
+
+    /// The writer, and the digest of everything.
+    pub fn finish(self) -> (W, String) {
+        (self.inner, hexadecimal(&self.digest.finalize()))
+    }
+}
+
+impl<W: Write> Write for DigestedWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..length]);
+        self.count += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
@@ -53,6 +87,45 @@ pub fn chain(below: Option<&str>, contents: &str) -> String {
     match below {
         None => contents.to_owned(),
         Some(below) => sha256(format!("sha256:{below} sha256:{contents}").as_bytes()),
+    }
+}
+
+/// Takes the entries of a directory for another taker, and digests them.
+pub struct DigestedEntries<'a> {
+    taker: &'a mut dyn Taker,
+    digest: Sha256,
+}
+
+impl<'a> DigestedEntries<'a> {
+    pub fn new(taker: &'a mut dyn Taker) -> DigestedEntries<'a> {
+        DigestedEntries { taker, digest: Sha256::new() }
+    }
+
+    pub fn finish(self) -> String {
+        hexadecimal(&self.digest.finalize())
+    }
+}
+
+impl Taker for DigestedEntries<'_> {
+    fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+        // Each part is quoted, so that no two different directories read the same.
+        self.digest.update(format!("{entry:?}\n"));
+        let mut contents = Tee { from: contents, digest: &mut self.digest };
+        self.taker.take(entry, &mut contents)
+    }
+}
+
+/// Digests what is read through it.
+struct Tee<'a> {
+    from: &'a mut dyn Read,
+    digest: &'a mut Sha256,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        self.digest.update(&buffer[..length]);
+        Ok(length)
     }
 }
 

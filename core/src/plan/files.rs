@@ -225,6 +225,8 @@ impl Builder {
         });
         let Layers { numbers, kept } =
             opened.ok_or_else(|| internal(&action, "its layers have not been opened"))?;
+        let lend = self.lends && policy.first_overlay() == Some(overlay);
+        self.upper |= lend;
         let mut list = ListBuilder::new(Vec::new());
         numbers.iter().rev().for_each(|number| list.push(number));
         let step = Step::Overlay {
@@ -234,6 +236,7 @@ impl Builder {
             size: size.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
             inodes: inodes.unwrap_or(profile::CHANGES.1),
             kept: kept.unwrap_or(NOT_KEPT),
+            lend,
         };
         self.push_at(step, action, place);
         Ok(())
@@ -441,6 +444,8 @@ mod tests {
             labels: Vec::new(),
             sources: 0,
             trees: Vec::new(),
+            lends: false,
+            upper: false,
         };
         let source = |number| (number, std::path::PathBuf::from("/opt"));
         let (none, bound) = (Sandbox::new(), Sandbox::new().bind_ro("/opt", "/opt"));

@@ -14,6 +14,7 @@ pub use gate::StartGuard;
 pub use occupancy::Stay;
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::kept::Kept;
 use crate::base::processes::{self, Process};
 use crate::base::sys::Gone;
 use crate::host::cgroup::Counters;
@@ -31,9 +32,9 @@ use crate::run::sandbox::Sandbox;
 use crate::run::template;
 use crate::run::warden::Warden;
 use crate::wire::message::{self, Report, Request};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a sandbox is started for.
@@ -69,6 +70,8 @@ pub struct Alive {
     ledger: Option<Arc<Ledger>>,
     /// What its overlays have for themselves. Declared after the warden, too.
     changes: Mutex<Changes>,
+    /// The directory with the changes to an overlay, once a cell is set up.
+    upper: OnceLock<Kept>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
     /// The user and group of its commands on the host, if they differ from the caller's.
@@ -180,6 +183,7 @@ impl Alive {
                         warden,
                         ledger: connections.ledger(),
                         changes: Mutex::new(changes),
+                        upper: OnceLock::new(),
                         connections: Mutex::new(connections),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
@@ -225,7 +229,11 @@ impl Alive {
     pub fn ready(&self) -> Result<Enforced> {
         let ready = Alive::await_ready(&self.warden, &self.plan);
         let met = ready.and_then(|Ready { protections, landlock, descriptors }| {
-            self.meet_members(descriptors.into_iter().next()).map(|()| (protections, landlock))
+            let mut given = descriptors.into_iter();
+            if let Some(upper) = given.next_back().filter(|_| self.plan.upper) {
+                let _ = self.upper.set(upper.into());
+            }
+            self.meet_members(given.next()).map(|()| (protections, landlock))
         });
         match met {
             Ok((protections, landlock)) => {
@@ -373,6 +381,12 @@ impl Alive {
             self.changes().release();
             self.enforcement().cgroup = Default::default();
         }
+    }
+
+    /// The directory with the changes to the policy's first overlay. `None` if it has none, or the
+    /// sandbox is no cell.
+    pub fn upper(&self) -> Result<Option<BorrowedFd<'_>>> {
+        self.upper.get().map(Kept::get).transpose()
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {

@@ -13,7 +13,6 @@ mod text;
 use compiled::Compiled;
 
 use crate::base::error::{Error, Result};
-use crate::host::store::Layer;
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
     BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
@@ -56,8 +55,8 @@ pub struct Sandbox {
     network: Option<Network>,
     /// Decides about destinations that no rule is about.
     decider: Option<Decider>,
-    /// The layers of images that the policy has the paths of, so that they stay in the store.
-    _held: Arc<Vec<Layer>>,
+    /// The images whose layers the policy names by their paths.
+    held: Arc<Vec<images::Held>>,
     /// The plans and the warden's image, made at the first start and shared by all clones. A
     /// changed policy starts with an empty set.
     compiled: Arc<Compiled>,

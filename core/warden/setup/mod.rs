@@ -70,6 +70,8 @@ pub struct FinishedSetup {
     pub terminals: Option<Fd>,
     /// The file that the caller is to write to, until it is sent.
     pub callers_file: Option<Fd>,
+    /// The changes to an overlay, for the caller, until they are sent.
+    pub changes: Option<Fd>,
     /// The user and the network namespace for the caller, until they are sent.
     pub lent: Option<[Fd; 2]>,
 }
@@ -119,6 +121,7 @@ pub fn apply<'a>(
         landlock: 0,
         terminals: None,
         callers_file: None,
+        changes: None,
         lent: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
@@ -232,9 +235,12 @@ impl<'a> SetupContext<'a> {
                     self.finished.scratch.push(mounted);
                 }
             }
-            Step::Overlay { at, layers, trees, size, inodes, kept } => {
+            Step::Overlay { at, layers, trees, size, inodes, kept, lend } => {
                 let scratch = self.mounts.tmpfs(at, size, inodes, 0o755, mounts::FIXED)?;
-                self.mounts.overlay(at, layers, trees, &scratch, kept)?;
+                let changes = self.mounts.overlay(at, layers, trees, &scratch, kept)?;
+                if lend {
+                    self.finished.changes = Some(changes);
+                }
                 if kept == plan::NOT_KEPT {
                     self.finished.scratch.push(scratch);
                 }

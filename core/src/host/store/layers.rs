@@ -32,6 +32,11 @@ impl Key {
         (is_digest && is_known).then(|| Key(text.to_owned()))
     }
 
+    /// Whether each file of the layer belongs to its owner in the image.
+    pub fn has_owners(&self) -> bool {
+        self.0.ends_with(".owners")
+    }
+
     /// The digest.
     pub fn chain(&self) -> &str {
         self.0.split_once('.').map_or(&*self.0, |(chain, _)| chain)

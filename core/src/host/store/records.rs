@@ -2,7 +2,7 @@
 //! about its commands.
 
 use super::Place;
-use super::layers::{Key, Size, random};
+use super::layers::{Key, Layer, Size, random};
 use crate::base::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 const NAME_MAX: usize = 200;
 
 /// What the store knows of an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The digest of the manifest, or of what the image was made from.
     pub digest: String,
@@ -40,6 +40,18 @@ pub struct Known {
 }
 
 impl Record {
+    /// The record of an image with the same settings and other layers. It has the digest of the
+    /// topmost one.
+    pub fn with_layers(&self, layers: &[Layer]) -> Record {
+        let top = layers.last().map_or("", |layer| layer.key.chain());
+        Record {
+            digest: format!("sha256:{top}"),
+            layers: layers.iter().map(|layer| layer.key.to_string()).collect(),
+            size: layers.iter().fold(Size::default(), |sum, layer| sum.plus(layer.size)),
+            ..self.clone()
+        }
+    }
+
     /// The keys of its layers. `None` if the record is damaged.
     pub fn keys(&self) -> Option<Vec<Key>> {
         self.layers.iter().map(|layer| Key::parse(layer)).collect()

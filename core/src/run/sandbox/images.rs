@@ -4,7 +4,18 @@ use super::Sandbox;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::store::{Layer, Place, Record};
 use crate::policy::{Entry, Overlay};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// An image that a sandbox shows. Nothing removes its layers meanwhile.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The path inside.
+    pub at: PathBuf,
+    pub store: Place,
+    pub record: Record,
+    pub layers: Vec<Layer>,
+}
 
 impl Sandbox {
     /// The sandbox that runs in place of this one: with the layers of each image in place of its
@@ -28,15 +39,22 @@ impl Sandbox {
             let Entry::Overlay(overlay) = entry else { continue };
             let Some(name) = overlay.image.take() else { continue };
             let store = Place::open(overlay.store.take().as_deref())?;
-            let (_, layers) = hold(&store, &name)?;
+            let (record, layers) = hold(&store, &name)?;
             let paths = layers.iter().map(Layer::files);
             overlay.layers = paths.chain(std::mem::take(&mut overlay.layers)).collect();
-            held.extend(layers);
+            held.push(Held { at: overlay.at.clone(), store, record, layers });
         }
         let sandbox =
-            Sandbox { policy, _held: Arc::new(held), compiled: Arc::default(), ..self.clone() };
+            Sandbox { policy, held: Arc::new(held), compiled: Arc::default(), ..self.clone() };
         sandbox.check()?;
         Ok(self.compiled.with_layers.get_or_init(|| sandbox).clone())
+    }
+}
+
+impl Sandbox {
+    /// The images that it shows, once [`Sandbox::with_layers`] has found them.
+    pub(crate) fn images(&self) -> &[Held] {
+        &self.held
     }
 }
 

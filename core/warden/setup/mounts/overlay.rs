@@ -38,7 +38,7 @@ impl<'a> Mounts<'a> {
     }
 
     /// Mounts an overlay over the tmpfs that was mounted at this place. With `trees`, the layers
-    /// and the source `kept` are attached nowhere yet.
+    /// and the source `kept` are attached nowhere yet. Returns the directory with the changes.
     pub fn overlay(
         &mut self,
         at: &'a CStr,
@@ -46,7 +46,7 @@ impl<'a> Mounts<'a> {
         trees: bool,
         scratch: &Fd,
         kept: u32,
-    ) -> Result<()> {
+    ) -> Result<Fd> {
         let changes = match kept {
             NOT_KEPT => scratch.number(),
             kept => self.source(kept)?.ok_or(Errno::ENOENT)?,
@@ -71,7 +71,8 @@ impl<'a> Mounts<'a> {
             self.check_own_places()?;
         }
         let mounted = self.open_inside(at, open::PATH)?;
-        self.known.push_own(&mounted)
+        self.known.push_own(&mounted)?;
+        sys::open(changes, UPPER, open::READ | open::DIRECTORY | open::NO_FOLLOW, 0)
     }
 
     /// Makes the directories for the changes. Those that are kept may be there already.

@@ -1,0 +1,269 @@
+//! What the commands of a cell have changed in its overlay, and images made from that.
+
+use super::blobs;
+use super::entry::{Entry, Kind};
+use super::image::Image;
+use super::import::{Import, STACK_MAX};
+use super::layer::Bounds;
+use super::stack::{Lower, Origin, Removed, Stack, Taker, Tier};
+use super::store::Store;
+use super::stream::DigestedEntries;
+use crate::base::declared::named;
+use crate::base::error::{Error, Result};
+use crate::host::store::{Layer, check_name};
+use crate::lives::cell::Cell;
+use crate::plan::defaults;
+use crate::plan::idmap::Mapping;
+use crate::policy::{Overlay, Policy, profile};
+use crate::run::alive::Alive;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+named! {
+    /// What happened to a file.
+    ChangeKind {
+        /// It is new.
+        Added = "added",
+        /// It is another one, or has other contents or attributes.
+        Changed = "changed",
+        /// It is gone, with all that was below it.
+        Deleted = "deleted",
+    }
+}
+
+/// A file or directory of an overlay that differs from its layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The path inside.
+    pub path: PathBuf,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+impl Cell {
+    /// What differs in the cell's overlay from its layers, by path. The overlay is the one at `/`,
+    /// or else the first of the policy.
+    ///
+    /// A directory counts as changed if its owner or mode is another one, or if it took the place of
+    /// another file; not for what is in it. Times do not count. Commands that run meanwhile may
+    /// change more: [`Cell::freeze`](crate::Cell::freeze) stops them.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the policy has no overlay.
+    pub fn changes(&self) -> Result<Vec<Change>> {
+        self.with_changed(|changed| {
+            let lower = Lower::open(&changed.overlay.layers)?;
+            let has_owners = changed.alive.plan.manner.mapping.is_range();
+            let at = &changed.overlay.at;
+            let mut differences = Differences { at, lower, has_owners, found: Vec::new() };
+            changed.read(&mut differences)?;
+            let mut found = differences.found;
+            found.sort_by(|a, b| a.path.cmp(&b.path));
+            Ok(found)
+        })
+    }
+
+    /// Makes an image of the cell's: the image that its policy has, with what commands have changed
+    /// as one more layer. `name` is the name in the same store; without one it is the digest.
+    ///
+    /// The cell goes on as it is, and the new image never changes. What is mounted in the overlay
+    /// is not a part of it. An image of very many layers becomes one of a single layer. Commands
+    /// that run meanwhile may change what is read: [`Cell::freeze`](crate::Cell::freeze) stops
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the policy has no overlay with an image. `Io` if the store has no room.
+    pub fn commit(&self, name: Option<&str>) -> Result<Image> {
+        name.map_or(Ok(()), check_name)?;
+        self.with_changed(|changed| {
+            let held = changed.alive.sandbox.images().iter();
+            let held = held.rev().find(|held| held.at == changed.overlay.at).ok_or_else(|| {
+                Error::invalid("commit the changes of the cell", "its overlay shows no image")
+                    .hint("take the root from an image: Sandbox::image")
+            })?;
+            if held.layers.len() != changed.overlay.layers.len() {
+                return Err(Error::invalid(
+                    "commit the changes of the cell",
+                    "its overlay has layers of the caller's above the image",
+                ));
+            }
+            let import = Import::new(&held.store, Bounds::NONE)?;
+            let layers = if held.layers.len() < STACK_MAX {
+                let layer = import.above(&held.layers, |layer| changed.digest(layer))?;
+                let below = held.layers.iter().map(|layer| held.store.layer(&layer.key));
+                let below = below.collect::<Result<Option<Vec<_>>>>()?.unwrap_or_default();
+                below.into_iter().chain([layer]).collect()
+            } else {
+                let lower = held.layers.iter().rev().map(tier_of);
+                let lower = lower.collect::<Result<Vec<_>>>()?;
+                vec![import.above(&[], |layer| changed.digest_with(lower, layer))?]
+            };
+            let record = held.record.with_layers(&layers);
+            let name = name.map_or_else(|| record.digest.clone(), str::to_owned);
+            held.store.set_record(&name, &record)?;
+            Ok(Image::new(Store::of(held.store.clone()), name, record, Arc::new(layers)))
+        })
+    }
+
+    fn with_changed<T>(&self, act: impl FnOnce(&Changed<'_>) -> Result<T>) -> Result<T> {
+        let none = || {
+            Error::invalid("read the changes of the cell", "its policy has no overlay")
+                .hint("take the root from an image, or add an overlay")
+        };
+        let alive = self.alive()?;
+        let policy = alive.sandbox.policy();
+        let overlay = policy.first_overlay().ok_or_else(none)?;
+        let upper = alive.upper()?.ok_or_else(none)?.try_clone_to_owned();
+        let upper = upper.map_err(|error| Error::io("duplicate a descriptor", error))?;
+        act(&Changed { alive: &alive, policy, overlay, upper })
+    }
+}
+
+/// The changes to an overlay.
+struct Changed<'a> {
+    alive: &'a Alive,
+    policy: &'a Policy,
+    overlay: &'a Overlay,
+    upper: OwnedFd,
+}
+
+impl Changed<'_> {
+    /// Reads the changes as a layer has them.
+    fn read(&self, taker: &mut dyn Taker) -> Result<()> {
+        let mut filter = self.without_mounts(taker);
+        Stack::new(vec![self.tier()?], Removed::Told, "the changes").read(&mut filter)
+    }
+
+    fn digest(&self, taker: &mut dyn Taker) -> Result<String> {
+        let mut digested = DigestedEntries::new(taker);
+        self.read(&mut digested)?;
+        Ok(digested.finish())
+    }
+
+    /// Reads the changes with the layers below, as one.
+    fn digest_with(&self, lower: Vec<Tier>, taker: &mut dyn Taker) -> Result<String> {
+        let mut digested = DigestedEntries::new(taker);
+        let mut filter = self.without_mounts(&mut digested);
+        let tiers = std::iter::once(self.tier()?).chain(lower).collect();
+        Stack::new(tiers, Removed::Hidden, "the changes").read(&mut filter)?;
+        Ok(digested.finish())
+    }
+
+    fn tier(&self) -> Result<Tier> {
+        let origin = match self.alive.plan.manner.mapping {
+            Mapping::Range { uids, gids } => Origin::Sandbox { uids, gids },
+            _ => Origin::One,
+        };
+        let directory = self.upper.try_clone();
+        let directory = directory.map_err(|error| Error::io("duplicate a descriptor", error))?;
+        Ok(Tier { directory, origin })
+    }
+
+    /// Leaves out what the set-up has made: what it has mounted something on, and the names of
+    /// hosts that it has written.
+    fn without_mounts<'t>(&self, taker: &'t mut dyn Taker) -> WithoutMounts<'t> {
+        let policy = defaults::with_defaults(self.policy);
+        let directories = profile::DIRECTORIES.iter().map(|path| crate::plan::path_of(path));
+        let places = directories.chain(policy.files.iter().map(crate::policy::Entry::at));
+        let inside = |path: &Path| path.strip_prefix(&self.overlay.at).ok().map(Path::to_owned);
+        WithoutMounts {
+            taker,
+            mounts: places.filter_map(inside).filter(|path| path != Path::new("")).collect(),
+            written: profile::NETWORK.iter().map(Path::new).filter_map(inside).collect(),
+        }
+    }
+}
+
+struct WithoutMounts<'a> {
+    taker: &'a mut dyn Taker,
+    /// Empty files and directories.
+    mounts: Vec<PathBuf>,
+    written: Vec<PathBuf>,
+}
+
+impl Taker for WithoutMounts<'_> {
+    fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+        let may_be_mount = matches!(entry.kind, Kind::Directory | Kind::File { size: 0 });
+        let path = path_of(&entry.path);
+        match may_be_mount && self.mounts.contains(&path) || self.written.contains(&path) {
+            true => Ok(()),
+            false => self.taker.take(entry, contents),
+        }
+    }
+}
+
+/// Compares the changes with the layers below.
+struct Differences<'a> {
+    at: &'a Path,
+    lower: Lower,
+    /// Whether the files of the layers have owners of their own.
+    has_owners: bool,
+    found: Vec<Change>,
+}
+
+impl Differences<'_> {
+    fn add(&mut self, path: &[u8], kind: ChangeKind) {
+        self.found.push(Change { path: self.at.join(path_of(path)), kind });
+    }
+}
+
+impl Taker for Differences<'_> {
+    fn take(&mut self, entry: &Entry, _: &mut dyn Read) -> Result<()> {
+        let (above, name) = match entry.path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&entry.path[..slash], &entry.path[slash + 1..]),
+            None => (&entry.path[..0], &*entry.path),
+        };
+        if name == b".wh..wh..opq" {
+            // What was in the directory is gone, unless it was made again: that comes later.
+            for name in self.lower.names(above)? {
+                self.add(&joined(above, name.to_bytes()), ChangeKind::Deleted);
+            }
+            return Ok(());
+        }
+        if let Some(name) = name.strip_prefix(b".wh.") {
+            self.add(&joined(above, name), ChangeKind::Deleted);
+            return Ok(());
+        }
+        // It was found in a directory that was removed and made again.
+        let path = self.at.join(path_of(&entry.path));
+        self.found.retain(|change| change.path != path);
+        match self.lower.find(&entry.path)? {
+            None => self.add(&entry.path, ChangeKind::Added),
+            Some(status) => {
+                let is_directory = status.st_mode & libc::S_IFMT == libc::S_IFDIR;
+                let is_same_directory = entry.kind == Kind::Directory
+                    && is_directory
+                    && status.st_mode & 0o7777 == entry.attributes.mode
+                    && (!self.has_owners
+                        || (status.st_uid, status.st_gid)
+                            == (entry.attributes.uid, entry.attributes.gid));
+                if !is_same_directory {
+                    self.add(&entry.path, ChangeKind::Changed);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files of a layer of the store.
+pub(super) fn tier_of(layer: &Layer) -> Result<Tier> {
+    let directory = blobs::open(&layer.files(), libc::O_DIRECTORY)?.into();
+    let origin = if layer.key.has_owners() { Origin::Image } else { Origin::One };
+    Ok(Tier { directory, origin })
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    OsString::from_vec(bytes.to_vec()).into()
+}
+
+fn joined(above: &[u8], name: &[u8]) -> Vec<u8> {
+    if above.is_empty() { name.to_vec() } else { [above, b"/", name].concat() }
+}

@@ -1,0 +1,429 @@
+//! Directories of the host as the entries of an image, in the order of their names: one directory,
+//! or several as an overlay shows them.
+//!
+//! An overlay hides what is below it by a device node 0, 0 in the place of what was removed, and by
+//! an attribute of a directory that was removed and made again (overlayfs.rst in the kernel's
+//! documentation).
+
+use super::entry::{Entry, Kind};
+use crate::base::error::{Error, Result};
+use crate::base::sys::attributes::{attribute, user_attributes};
+use crate::wire::plan::IdRange;
+use crate::wire::unpack::Attributes;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// How deep directories are read. Each takes a descriptor.
+const DEPTH_MAX: usize = 256;
+
+/// The attribute of a directory that hides what is below it.
+const OPAQUE: &CStr = c"user.overlay.opaque";
+/// The attribute with the owner in the image, where the file cannot have it: `UID:GID`.
+pub const OWNER: &CStr = c"user.seclude.owner";
+
+/// What a node that stands for a removed file means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// The directory is no layer: there is no such node.
+    Unknown,
+    /// The file is not there.
+    Hidden,
+    /// An entry as a layer of an image has it, `.wh.NAME`.
+    Told,
+}
+
+/// The owner in the image of a file on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The ids are those of the host, but this user's and group's are root's.
+    Host { user: u32, group: u32 },
+    /// The ids of a sandbox, which the host has in these ranges.
+    Sandbox { uids: IdRange, gids: IdRange },
+    /// The ids are those of the image.
+    Image,
+    /// All files belong to one user, and have their owners in an attribute.
+    One,
+}
+
+/// One of the directories.
+pub struct Tier {
+    pub directory: OwnedFd,
+    pub origin: Origin,
+}
+
+/// Directories, the topmost first.
+pub struct Stack<'a> {
+    tiers: Vec<Tier>,
+    removed: Removed,
+    /// What is read, in errors.
+    what: &'a str,
+}
+
+/// Takes each entry, with the contents of a file.
+pub trait Taker {
+    fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()>;
+}
+
+impl<'a> Stack<'a> {
+    pub fn new(tiers: Vec<Tier>, removed: Removed, what: &'a str) -> Stack<'a> {
+        Stack { tiers, removed, what }
+    }
+
+    /// Reads everything.
+    pub fn read(self, taker: &mut dyn Taker) -> Result<()> {
+        let Stack { tiers, removed, what } = self;
+        let Some(top) = tiers.first() else { return Ok(()) };
+        let mut walk = Walk { taker, links: HashMap::new(), removed, what };
+        let status = fstat(&top.directory).map_err(|errno| walk.failed(b"", errno))?;
+        let extended = walk.extended(&top.directory, b"")?;
+        let found = Found { path: Vec::new(), status, origin: top.origin };
+        walk.entry(found, Kind::Directory, extended, &mut io::empty())?;
+        walk.directory(&tiers, b"", 0)
+    }
+}
+
+struct Walk<'a> {
+    taker: &'a mut dyn Taker,
+    /// The first path of each file that has several names.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    removed: Removed,
+    what: &'a str,
+}
+
+/// A file that was found.
+struct Found {
+    path: Vec<u8>,
+    status: FileStat,
+    origin: Origin,
+}
+
+impl Walk<'_> {
+    /// Reads a directory that is in several tiers, the topmost first.
+    fn directory(&mut self, tiers: &[Tier], path: &[u8], depth: usize) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Err(self.failed(path, Errno::ELOOP));
+        }
+        let mut names: BTreeMap<CString, usize> = BTreeMap::new();
+        for (place, tier) in tiers.iter().enumerate() {
+            for name in self.names(&tier.directory, path)? {
+                names.entry(name).or_insert(place);
+            }
+        }
+        if self.removed == Removed::Told && self.is_opaque(&tiers[0].directory, path)? {
+            self.tell(path, c".wh..wh..opq", &tiers[0].directory)?;
+        }
+        for (name, place) in names {
+            self.name(&tiers[place..], &name, path, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one name, which is in the first of the tiers and may be in others.
+    fn name(&mut self, tiers: &[Tier], name: &CStr, path: &[u8], depth: usize) -> Result<()> {
+        let below = match path {
+            b"" => name.to_bytes().to_vec(),
+            path => [path, b"/", name.to_bytes()].concat(),
+        };
+        let Tier { directory: layer, origin } = &tiers[0];
+        let status = match fstatat(layer, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            // Removed meanwhile.
+            Err(Errno::ENOENT) => return Ok(()),
+            status => status.map_err(|errno| self.failed(&below, errno))?,
+        };
+        let here = fstat(layer).map_err(|errno| self.failed(path, errno))?;
+        // What is mounted there is not a part of the directory, only the mount point.
+        let is_mounted = status.st_dev != here.st_dev;
+        let found = |path| Found { path, status, origin: *origin };
+        match kind(&status) {
+            SFlag::S_IFDIR => {
+                let opened = self.open(layer, name, &below, OFlag::O_DIRECTORY)?;
+                let extended = self.extended(&opened, &below)?;
+                let mut inner = vec![Tier { directory: opened, origin: *origin }];
+                if self.removed == Removed::Hidden {
+                    self.find_below(&tiers[1..], name, &below, &mut inner)?;
+                }
+                let directory = Found { path: below.clone(), status, origin: *origin };
+                self.entry(directory, Kind::Directory, extended, &mut io::empty())?;
+                if is_mounted { Ok(()) } else { self.directory(&inner, &below, depth + 1) }
+            }
+            SFlag::S_IFREG if !is_mounted => self.file(layer, name, found(below)),
+            SFlag::S_IFLNK => {
+                let target = readlinkat(layer, name).map_err(|errno| self.failed(&below, errno))?;
+                let kind = Kind::Symlink { target: target.into_vec() };
+                self.entry(found(below), kind, Vec::new(), &mut io::empty())
+            }
+            SFlag::S_IFIFO => self.entry(found(below), Kind::Fifo, Vec::new(), &mut io::empty()),
+            _ if is_whiteout(&status) && self.removed != Removed::Unknown => match self.removed {
+                Removed::Told => {
+                    let whiteout = [b".wh.", name.to_bytes()].concat();
+                    let whiteout = CString::new(whiteout).unwrap_or_default();
+                    self.tell(path, &whiteout, layer)
+                }
+                Removed::Hidden | Removed::Unknown => Ok(()),
+            },
+            _ => self.entry(found(below), Kind::Special, Vec::new(), &mut io::empty()),
+        }
+    }
+
+    /// Opens the directories of this name in lower tiers, down to the first that hides those below
+    /// it.
+    fn find_below(
+        &self,
+        tiers: &[Tier],
+        name: &CStr,
+        path: &[u8],
+        found: &mut Vec<Tier>,
+    ) -> Result<()> {
+        for Tier { directory: layer, origin } in tiers {
+            let Some(last) = found.last() else { break };
+            if self.is_opaque(&last.directory, path)? {
+                break;
+            }
+            match fstatat(layer, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(self.failed(path, errno)),
+                Ok(status) if kind(&status) == SFlag::S_IFDIR => {
+                    let directory = self.open(layer, name, path, OFlag::O_DIRECTORY)?;
+                    found.push(Tier { directory, origin: *origin });
+                }
+                // Another kind of file, or a node for one that was removed, hides what is below.
+                Ok(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, at: &OwnedFd, name: &CStr, found: Found) -> Result<()> {
+        if found.status.st_nlink > 1 {
+            let file = (found.status.st_dev, found.status.st_ino);
+            if let Some(target) = self.links.get(&file) {
+                let kind = Kind::HardLink { target: target.clone() };
+                return self.entry(found, kind, Vec::new(), &mut io::empty());
+            }
+            self.links.insert(file, found.path.clone());
+        }
+        let opened = self.open(at, name, &found.path, OFlag::O_NONBLOCK)?;
+        let status = fstat(&opened).map_err(|errno| self.failed(&found.path, errno))?;
+        if kind(&status) != SFlag::S_IFREG {
+            // Another file has taken its place.
+            return Err(self.failed(&found.path, Errno::ESTALE));
+        }
+        let extended = self.extended(&opened, &found.path)?;
+        let size = u64::try_from(status.st_size).unwrap_or(0);
+        let found = Found { status, ..found };
+        self.entry(found, Kind::File { size }, extended, &mut File::from(opened))
+    }
+
+    /// An entry that stands for removed files.
+    fn tell(&mut self, directory: &[u8], name: &CStr, at: &OwnedFd) -> Result<()> {
+        let status = fstat(at).map_err(|errno| self.failed(directory, errno))?;
+        let path = match directory {
+            b"" => name.to_bytes().to_vec(),
+            directory => [directory, b"/", name.to_bytes()].concat(),
+        };
+        let attributes =
+            Attributes { mode: 0o600, seconds: status.st_mtime, ..Attributes::default() };
+        let entry = Entry { path, attributes, kind: Kind::File { size: 0 }, extended: Vec::new() };
+        self.taker.take(&entry, &mut io::empty())
+    }
+
+    fn entry(
+        &mut self,
+        found: Found,
+        kind: Kind,
+        mut extended: Vec<(Vec<u8>, Vec<u8>)>,
+        contents: &mut dyn Read,
+    ) -> Result<()> {
+        let noted = extended.iter().position(|(name, _)| name == OWNER.to_bytes());
+        let noted = noted.map(|place| extended.swap_remove(place).1);
+        let (uid, gid) = self.owner(&found, noted)?;
+        let Found { path, status, .. } = found;
+        let attributes = Attributes {
+            mode: status.st_mode & 0o7777,
+            uid,
+            gid,
+            seconds: status.st_mtime,
+            nanoseconds: u32::try_from(status.st_mtime_nsec).unwrap_or(0),
+        };
+        self.taker.take(&Entry { path, attributes, kind, extended }, contents)
+    }
+
+    /// The owner in the image. `noted` is the attribute that has it, if there is one.
+    fn owner(&self, found: &Found, noted: Option<Vec<u8>>) -> Result<(u32, u32)> {
+        let (uid, gid) = (found.status.st_uid, found.status.st_gid);
+        let inside = |range: IdRange, id: u32| {
+            let place = id.checked_sub(range.outside).filter(|place| *place < range.count);
+            place
+                .map(|place| range.inside + place)
+                .ok_or_else(|| self.failed(&found.path, Errno::EOVERFLOW))
+        };
+        match found.origin {
+            Origin::Host { user, group } => {
+                let own = |id, own| if id == own { 0 } else { id };
+                Ok((own(uid, user), own(gid, group)))
+            }
+            Origin::Sandbox { uids, gids } => Ok((inside(uids, uid)?, inside(gids, gid)?)),
+            Origin::Image => Ok((uid, gid)),
+            Origin::One => {
+                let noted = noted.and_then(|noted| String::from_utf8(noted).ok());
+                let ids = noted.as_deref().and_then(|noted| noted.split_once(':'));
+                let ids = ids.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+                Ok(ids.unwrap_or((0, 0)))
+            }
+        }
+    }
+
+    /// The attributes of users, but those by which overlays keep their books.
+    fn extended(&self, file: &OwnedFd, path: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let attributes = user_attributes(file.as_fd());
+        let attributes = attributes.map_err(|error| self.failed(path, error_number(&error)))?;
+        let attributes = attributes.into_iter().map(|(name, value)| (name.into_bytes(), value));
+        Ok(attributes.filter(|(name, _)| !name.starts_with(b"user.overlay.")).collect())
+    }
+
+    fn is_opaque(&self, directory: &OwnedFd, path: &[u8]) -> Result<bool> {
+        hides_lower(directory).map_err(|errno| self.failed(path, errno))
+    }
+
+    fn open(&self, at: &OwnedFd, name: &CStr, path: &[u8], more: OFlag) -> Result<OwnedFd> {
+        open_at(at, name, more).map_err(|errno| self.failed(path, errno))
+    }
+
+    fn names(&self, at: &OwnedFd, path: &[u8]) -> Result<Vec<CString>> {
+        names_in(at).map_err(|errno| self.failed(path, errno))
+    }
+
+    fn failed(&self, path: &[u8], errno: Errno) -> Error {
+        let shown = String::from_utf8_lossy(path);
+        Error::io(format!("read /{shown} of {}", self.what), io::Error::from(errno))
+    }
+}
+
+fn kind(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT
+}
+
+fn error_number(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// The layers below changes, for comparison.
+pub struct Lower {
+    /// The topmost first.
+    layers: Vec<OwnedFd>,
+}
+
+impl Lower {
+    /// Opens the layers at these paths, the lowest first.
+    pub fn open(paths: &[PathBuf]) -> Result<Lower> {
+        let open = |path: &PathBuf| super::blobs::open(path, libc::O_DIRECTORY).map(OwnedFd::from);
+        Ok(Lower { layers: paths.iter().rev().map(open).collect::<Result<_>>()? })
+    }
+
+    /// The status of what the layers show at a path. `None` if nothing is there.
+    pub fn find(&self, path: &[u8]) -> Result<Option<FileStat>> {
+        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&path[..0], path),
+        };
+        let found = self.directories(above).and_then(|directories| {
+            if name.is_empty() {
+                return directories.first().map(fstat).transpose();
+            }
+            for directory in &directories {
+                match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                    Err(Errno::ENOENT) => {}
+                    Err(errno) => return Err(errno),
+                    Ok(status) if is_whiteout(&status) => return Ok(None),
+                    Ok(status) => return Ok(Some(status)),
+                }
+            }
+            Ok(None)
+        });
+        found.map_err(|errno| Self::failed(path, errno))
+    }
+
+    /// The names in a directory of the layers.
+    pub fn names(&self, path: &[u8]) -> Result<Vec<CString>> {
+        let directories = self.directories(path).map_err(|errno| Self::failed(path, errno))?;
+        let mut names: BTreeMap<CString, bool> = BTreeMap::new();
+        for directory in directories {
+            for name in names_in(&directory).map_err(|errno| Self::failed(path, errno))? {
+                let status = fstatat(&directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW);
+                let status = status.map_err(|errno| Self::failed(path, errno))?;
+                names.entry(name).or_insert(!is_whiteout(&status));
+            }
+        }
+        Ok(names.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect())
+    }
+
+    /// The directories that an overlay shows as one at a path.
+    fn directories(&self, path: &[u8]) -> nix::Result<Vec<OwnedFd>> {
+        let mut here = self
+            .layers
+            .iter()
+            .map(|layer| open_at(layer, c".", OFlag::O_DIRECTORY))
+            .collect::<nix::Result<Vec<_>>>()?;
+        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+            let mut next = Vec::new();
+            for directory in &here {
+                match fstatat(directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                    Err(Errno::ENOENT) => {}
+                    Err(errno) => return Err(errno),
+                    Ok(status) if kind(&status) == SFlag::S_IFDIR => {
+                        let opened = open_at(directory, &name, OFlag::O_DIRECTORY)?;
+                        let is_last = hides_lower(&opened)?;
+                        next.push(opened);
+                        if is_last {
+                            break;
+                        }
+                    }
+                    Ok(_) => break,
+                }
+            }
+            here = next;
+        }
+        Ok(here)
+    }
+
+    fn failed(path: &[u8], errno: Errno) -> Error {
+        let shown = String::from_utf8_lossy(path);
+        Error::io(format!("read /{shown} of the layers"), io::Error::from(errno))
+    }
+}
+
+fn is_whiteout(status: &FileStat) -> bool {
+    kind(status) == SFlag::S_IFCHR && status.st_rdev == 0
+}
+
+fn hides_lower(directory: &OwnedFd) -> nix::Result<bool> {
+    let value = attribute(directory.as_fd(), OPAQUE).map_err(|error| error_number(&error))?;
+    Ok(value.is_some_and(|value| value == b"y"))
+}
+
+fn open_at(at: &OwnedFd, name: &CStr, more: OFlag) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more;
+    openat(at.as_fd(), name, flags, Mode::empty())
+}
+
+fn names_in(at: &OwnedFd) -> nix::Result<Vec<CString>> {
+    let mut directory = Dir::from_fd(open_at(at, c".", OFlag::O_DIRECTORY)?)?;
+    let mut names = Vec::new();
+    for entry in directory.iter() {
+        let name = entry?.file_name().to_owned();
+        if name.as_c_str() != c"." && name.as_c_str() != c".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
