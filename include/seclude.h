@@ -37,11 +37,13 @@
  *     Limits                 Learning a filter
  *     System calls           Commands that talk to each other
  *     Landlock               Cells
- *     Commands               Pools
- *     Children               Private networks
+ *     Commands               Images and their store
+ *     Children               Changes of a cell
+ *     Control                Pools
+ *     Terminals              Private networks
  *                            Published ports and the way out
- *     Control                Namespaces that exist
- *     Terminals              Joining namespaces
+ *                            Namespaces that exist
+ *                            Joining namespaces
  *                            Published cells
  *                            What the host allows
  *                            Test programs
@@ -229,6 +231,21 @@ typedef struct seclude_interaction seclude_interaction;
 
 /** A sandbox that stays up and runs many commands, which share its files, processes and network. */
 typedef struct seclude_cell seclude_cell;
+
+/** A directory with images: the files of their layers, and their names. */
+typedef struct seclude_store seclude_store;
+
+/**
+ * A file system with the software of another system, in a store. It stays there as long as this
+ * object, or a sandbox that uses it, exists.
+ */
+typedef struct seclude_image seclude_image;
+
+/** The images of a store at one moment, by name. The list never changes. */
+typedef struct seclude_image_list seclude_image_list;
+
+/** What differs in an overlay from its layers, by path. The list never changes. */
+typedef struct seclude_changes seclude_changes;
 
 /** Sandboxes of one policy that are ready before a command needs one. */
 typedef struct seclude_pool seclude_pool;
@@ -3135,6 +3152,329 @@ SECLUDE_WARN_UNUSED
 int seclude_cell_copy_in(const seclude_cell *cell, const char *from, const char *inside,
                          const seclude_transfer *transfer, seclude_copied *copied, size_t size,
                          seclude_error **err);
+
+/* ================================================================================================
+ * Images and their store
+ *
+ * seclude_store:
+ * A directory with images: the files of their layers, and their names.
+ *
+ * Many threads and processes can use one store at once. What a program in a sandbox changes is
+ * never in it. An image that is in use stays until it is not.
+ *
+ * All functions on a store may overlap, in any thread.
+ *
+ * seclude_image:
+ * A file system with the software of another system, in a store. It stays there as long as this
+ * object, or a sandbox that uses it, exists.
+ *
+ * The image never changes. All functions on it may overlap, in any thread.
+ *
+ * seclude_image_list:
+ * The images of a store at one moment, by name. The list never changes.
+ *
+ * For an index past the end, the functions return NULL or 0.
+ *
+ * docs/images.md has the whole.
+ * ============================================================================================= */
+
+/**
+ * Whatever is at the path: `SECLUDE_IMAGE_OCI` for a directory with `oci-layout` or `index.json`,
+ * `SECLUDE_IMAGE_ARCHIVE` for an archive of images, and else one of the other two.
+ */
+#define SECLUDE_IMAGE_FOUND 0
+
+/** A directory with an OCI image layout, as `skopeo copy docker://NAME oci:DIRECTORY` makes it. */
+#define SECLUDE_IMAGE_OCI 1
+
+/**
+ * A tar archive with images, as `docker save` makes it, or of an OCI image layout. It may be
+ * compressed.
+ */
+#define SECLUDE_IMAGE_ARCHIVE 2
+
+/**
+ * A tar archive with the files of a root, as `docker export` makes it. It may be compressed with
+ * gzip or Zstandard.
+ */
+#define SECLUDE_IMAGE_TAR 3
+
+/** A directory with the files of a root. What is mounted below it is left out. */
+#define SECLUDE_IMAGE_DIRECTORY 4
+
+/**
+ * Opens a store, and makes it if it is not there.
+ *
+ * `path` is its directory. With NULL it is the caller's own: at the path in the environment
+ * variable `SECLUDE_STORE`, else at `/var/lib/seclude/store` for root, and at
+ * `$XDG_DATA_HOME/seclude/store` or `~/.local/share/seclude/store` for other users. The file system
+ * must be one that overlays can write to: ext4, xfs, btrfs or, since Linux 6.6, tmpfs; not another
+ * overlay or NFS.
+ *
+ * `SECLUDE_EINVAL` if it is open to other users, who could find set-user-ID programs there.
+ *
+ * `*store` is owned: free it with `seclude_store_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_open(const char *path, seclude_store **store, seclude_error **err);
+
+/** Frees a store. NULL is a no-op. The directory stays. */
+void seclude_store_free(seclude_store *store);
+
+/** Returns the path of a store. NULL for NULL. Borrowed: valid until the store is freed. */
+const char *seclude_store_path(const seclude_store *store);
+
+/**
+ * Imports an image.
+ *
+ * `form` is a `SECLUDE_IMAGE_...` that says what is at `path`. `reference` chooses an image of
+ * several in a layout or archive, and NULL the only one. `name` is its name in the store, which may
+ * have stood for another one; with NULL it is the digest. What is unpacked has at most `max_bytes`
+ * bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000.
+ *
+ * Layers that the store already has are not read again. The files are made in a sandbox, with the
+ * ids that a sandbox of this caller's can have: a privileged caller's with their owners, and an
+ * unprivileged caller's all with one owner. Device nodes and sockets are left out. When the
+ * function returns, the files are on the disk.
+ *
+ * `SECLUDE_EINVAL` if the image is damaged, has another digest than its manifest says, leads out of
+ * itself or exceeds the bounds; `SECLUDE_ESOURCE_MISSING` if it is not there. Nothing is left of it
+ * in the store then, but layers that were complete. `SECLUDE_EIO` if the store has no room.
+ *
+ * `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_import(const seclude_store *store, int form, const char *path,
+                         const char *reference, const char *name, uint64_t max_bytes,
+                         uint64_t max_entries, seclude_image **image, seclude_error **err);
+
+/**
+ * Finds an image by its name.
+ *
+ * `SECLUDE_ESOURCE_MISSING` if there is none, with the most similar name as the hint.
+ *
+ * `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_image(const seclude_store *store, const char *name, seclude_image **image,
+                        seclude_error **err);
+
+/**
+ * Removes the name of an image. Its files go with the next `seclude_store_collect`, unless another
+ * image has them.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_remove(const seclude_store *store, const char *name, seclude_error **err);
+
+/**
+ * Removes the files of no image, and what killed imports have left. With `unused_ms` other than
+ * `SECLUDE_UNLIMITED`, also the images that no sandbox has used for so many milliseconds. What is
+ * in use stays.
+ *
+ * `*images` and `*layers` receive the number of names and layers that were removed. Both may be
+ * NULL.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_collect(const seclude_store *store, uint64_t unused_ms, size_t *images,
+                          size_t *layers, seclude_error **err);
+
+/**
+ * Lists the images of a store at this moment.
+ *
+ * `*list` is owned: free it with `seclude_image_list_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_store_images(const seclude_store *store, seclude_image_list **list,
+                         seclude_error **err);
+
+/** Frees a list. NULL is a no-op. */
+void seclude_image_list_free(seclude_image_list *list);
+
+/** Returns the number of images in a list. 0 for NULL. */
+size_t seclude_image_list_count(const seclude_image_list *list);
+
+/** Returns the name of an image. Borrowed: valid until the list is freed. */
+const char *seclude_image_list_name(const seclude_image_list *list, size_t index);
+
+/**
+ * Returns the digest of an image: "sha256:" and 64 digits. Borrowed: valid until the list is freed.
+ */
+const char *seclude_image_list_digest(const seclude_image_list *list, size_t index);
+
+/**
+ * Returns the number of bytes in the files of an image. Layers that images share count for each.
+ */
+uint64_t seclude_image_list_bytes(const seclude_image_list *list, size_t index);
+
+/** Returns the number of entries in the layers of an image. */
+uint64_t seclude_image_list_entries(const seclude_image_list *list, size_t index);
+
+/**
+ * Returns the last use of an image, in seconds since the epoch: the import, or the start of a
+ * sandbox.
+ */
+uint64_t seclude_image_list_used(const seclude_image_list *list, size_t index);
+
+/** Frees an image. NULL is a no-op. It stays in the store, and sandboxes that have it keep it. */
+void seclude_image_free(seclude_image *image);
+
+/** Returns the name in the store. NULL for NULL. Borrowed: valid until the image is freed. */
+const char *seclude_image_name(const seclude_image *image);
+
+/**
+ * Returns the digest of the manifest, or of what the image was imported from: "sha256:" and 64
+ * digits. NULL for NULL. Borrowed: valid until the image is freed.
+ */
+const char *seclude_image_digest(const seclude_image *image);
+
+/** Returns the number of layers that are shown one above the other. 0 for NULL. */
+size_t seclude_image_layers(const seclude_image *image);
+
+/** Returns the number of bytes in the files of its layers. 0 for NULL. */
+uint64_t seclude_image_bytes(const seclude_image *image);
+
+/** Returns the number of entries in its layers. 0 for NULL. */
+uint64_t seclude_image_entries(const seclude_image *image);
+
+/** Returns the number of device nodes and sockets that were left out. 0 for NULL. */
+uint64_t seclude_image_left_out(const seclude_image *image);
+
+/**
+ * Returns a variable of the environment of its commands, `NAME=VALUE`, from 0. NULL past the last.
+ * Borrowed: valid until the image is freed.
+ */
+const char *seclude_image_variable(const seclude_image *image, size_t index);
+
+/**
+ * Returns a word of the command that the image is for, from 0, which is the program. NULL past the
+ * last. Borrowed: valid until the image is freed.
+ */
+const char *seclude_image_argument(const seclude_image *image, size_t index);
+
+/**
+ * Returns the working directory of its commands. NULL for NULL. Borrowed: valid until the image is
+ * freed.
+ */
+const char *seclude_image_directory(const seclude_image *image);
+
+/**
+ * Returns the user of its commands, and the group: `USER[:GROUP]`, as names or numbers. "" if the
+ * image does not say it, which means root. NULL for NULL. Borrowed: valid until the image is freed.
+ */
+const char *seclude_image_user(const seclude_image *image);
+
+/**
+ * Makes a sandbox with the image as its root, whose commands are the image's user.
+ *
+ * `SECLUDE_EINVAL` if the image has no user of that name.
+ *
+ * `*sandbox` is owned: free it with `seclude_sandbox_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_image_sandbox(const seclude_image *image, seclude_sandbox **sandbox,
+                          seclude_error **err);
+
+/**
+ * Makes the command that the image is for, in a sandbox that has the image as its root. Its
+ * program, its arguments, its environment and its working directory are the image's.
+ *
+ * An image that names no command is an error, which the function that starts the command reports.
+ *
+ * Owned: free it with `seclude_command_free`. Never NULL.
+ */
+seclude_command *seclude_image_command(const seclude_image *image, const seclude_sandbox *sandbox);
+
+/**
+ * Adds a writable view of an image at the absolute path `at`. At "/" it is the root.
+ *
+ * What the sandbox changes is kept as `seclude_sandbox_overlay` says: in the directory `kept`, or
+ * with NULL in memory, where it takes at most `size` bytes and `inodes` files and directories. With
+ * 0, these are 64 MiB and 65536.
+ *
+ * The image is found at the first start, by its name and the path of its store, and stays in the
+ * store as long as the policy is in use. The caller may free it.
+ */
+void seclude_sandbox_image(seclude_sandbox *sandbox, const seclude_image *image, const char *at,
+                           const char *kept, uint64_t size, uint64_t inodes);
+
+/**
+ * Writes an image as an OCI image layout into a directory, which is new or empty. Other programs
+ * can take it from there, such as `skopeo copy oci:DIRECTORY docker://NAME`.
+ *
+ * Each layer has the owners that the image was imported with, and is compressed with gzip. The same
+ * image gives the same bytes. `reference` is its name in the layout, and NULL stands for "latest".
+ * `SECLUDE_EINVAL` if the directory has something in it.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_image_export_oci(const seclude_image *image, const char *directory,
+                             const char *reference, seclude_error **err);
+
+/**
+ * Writes the files of an image, as its programs see them, as a tar archive, which is not
+ * compressed. The file must not exist. The same image gives the same bytes.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_image_export_tar(const seclude_image *image, const char *file, seclude_error **err);
+
+/* ================================================================================================
+ * Changes of a cell
+ *
+ * seclude_changes:
+ * What differs in an overlay from its layers, by path. The list never changes.
+ *
+ * For an index past the end, the functions return NULL or 0.
+ * ============================================================================================= */
+
+/** It is new. */
+#define SECLUDE_CHANGE_ADDED 1
+
+/** It is another one, or has other contents or attributes. */
+#define SECLUDE_CHANGE_CHANGED 2
+
+/** It is gone, with all that was below it. */
+#define SECLUDE_CHANGE_DELETED 3
+
+/**
+ * Lists what differs in the cell's overlay from its layers. The overlay is the one at `/`, or else
+ * the first of the policy.
+ *
+ * A directory counts as changed if its owner or mode is another one, or if it took the place of
+ * another file; not for what is in it. Times do not count. Commands that run meanwhile may change
+ * more: `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay.
+ *
+ * `*changes` is owned: free it with `seclude_changes_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_changes(const seclude_cell *of, seclude_changes **changes, seclude_error **err);
+
+/**
+ * Makes an image: the one of the cell's policy, with what commands have changed as one more layer.
+ *
+ * `name` is the name in the same store; with NULL it is the digest. The cell goes on as it is, and
+ * the new image never changes. What is mounted in the overlay is not a part of it. An image of very
+ * many layers becomes one of a single layer. Commands that run meanwhile may change what is read:
+ * `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay with an image.
+ *
+ * `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
+ */
+SECLUDE_WARN_UNUSED
+int seclude_cell_commit(const seclude_cell *of, const char *name, seclude_image **image,
+                        seclude_error **err);
+
+/** Frees a list. NULL is a no-op. */
+void seclude_changes_free(seclude_changes *changes);
+
+/** Returns the number of changes in a list. 0 for NULL. */
+size_t seclude_changes_count(const seclude_changes *changes);
+
+/** Returns what happened to a file: a `SECLUDE_CHANGE_...`. */
+int seclude_changes_kind(const seclude_changes *changes, size_t index);
+
+/**
+ * Returns the path of a file inside, from 0. NULL past the last. Borrowed: valid until the list is
+ * freed.
+ */
+const char *seclude_changes_path(const seclude_changes *changes, size_t index);
 
 /* ================================================================================================
  * Pools: seclude_pool

@@ -1,7 +1,5 @@
 //! `seclude_store` and `seclude_image`: images, and the store that they are in.
 
-pub mod changes;
-
 use crate::boundary::{bytes, code, create, free, query, read, utf8, write};
 use crate::command::seclude_command;
 use crate::error::seclude_error;

@@ -14,6 +14,7 @@ mod boundary;
 
 // Public, because otherwise the compiler reports what only C uses as unused.
 pub mod cell;
+pub mod changes;
 pub mod child;
 pub mod collected;
 pub mod command;

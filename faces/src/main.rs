@@ -32,7 +32,7 @@ const SECTIONS: &[section::Section] = &[
     }),
     ("capi/src/control.rs", "freezers with their names", || c_names("Freezer", "FREEZER")),
     ("capi/src/files.rs", "plain entries", entries::c_setters),
-    ("capi/src/image/changes.rs", "changes as C constants", || {
+    ("capi/src/changes.rs", "changes as C constants", || {
         c_constants("ChangeKind", "CHANGE", "c_int", FromOne)
     }),
     ("capi/src/isolation.rs", "isolation as C constants", || {

@@ -1,9 +1,9 @@
 //! `seclude_changes`: what the commands of a cell have changed, and images made from that.
 
-use super::seclude_image;
 use crate::boundary::{create, free, query, utf8};
 use crate::cell::{cell, seclude_cell};
 use crate::error::seclude_error;
+use crate::image::seclude_image;
 use crate::text::seclude_text;
 use seclude_core::{Change, ChangeKind};
 use std::ffi::{c_char, c_int};
