@@ -55,7 +55,7 @@ def test_changes_are_kept_for_the_next_sandbox(tmp_path: Path) -> None:
 
 
 def test_a_mistake_about_layers_is_an_error() -> None:
-    with pytest.raises(seclude.PolicyError, match="0 directories"):
+    with pytest.raises(seclude.PolicyError, match="name a directory or an image"):
         Sandbox(files=[overlay([], "/work")])
     with pytest.raises(seclude.SetupError, match="/none") as caught:
         Sandbox(files=[overlay(["/none"], "/work")]).run(["true"])

@@ -8,7 +8,7 @@
 
 mod network;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, driver};
 use crate::census::here;
 use crate::cgroups::Cgroups;
 use crate::expect::Expect;
@@ -56,6 +56,9 @@ pub struct Case {
     pub linux: Option<(u32, u32)>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
+    /// Images to import first into the store `{dir}/store`: the name, and the fixture with the root.
+    #[serde(default)]
+    images: BTreeMap<String, String>,
     #[serde(default)]
     policy: toml::Table,
     network: Option<NetworkOfRow>,
@@ -226,6 +229,15 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// Imports the root of a fixture into a store, as the caller.
+    fn import(&self, name: &str, root: &str) -> std::io::Result<()> {
+        let mut import = self.caller.command(driver());
+        import.arg("import").args([self.dir.join(root), self.dir.join("store")]).arg(name);
+        let output = import.output()?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(std::io::Error::other(told)) }
+    }
+
     /// A row's text with the expressions in braces replaced.
     pub(crate) fn expand(&self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -358,7 +370,7 @@ impl Case {
                 .collect::<Vec<_>>()
         };
         self.fixtures.keys().flat_map(below).for_each(|parent| stage.caller.own(&parent));
-        Ok(())
+        self.images.iter().try_for_each(|(name, root)| stage.import(name, root))
     }
 
     /// Converts the row to a driver's job.

@@ -2,23 +2,30 @@
 //! crate and writes the result.
 //!
 //! Usage: `driver JOB RESULT`. The C and Python drivers in `tests/drivers` do the same with theirs.
+//! `driver import ROOT STORE NAME` imports an image that a job needs.
 #![deny(unsafe_code)]
 
 use seclude::schema::FIGURES;
 use seclude::{
     Cell, Child, Collected, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool,
-    Pressure, Result, Sandbox, Stdio, Transfer, Usage, WindowSize,
+    Pressure, Result, Sandbox, Stdio, Transfer, Usage, WindowSize, ImageSource, Store,
 };
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use seclude_tests::members;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let [word, root, store, name] = &words[..]
+        && word == "import"
+    {
+        return import(root.as_ref(), store.as_ref(), &name.to_string_lossy());
+    }
     let [job, result] = &words[..] else {
         eprintln!("usage: driver JOB RESULT");
         return ExitCode::from(2);
@@ -43,6 +50,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("driver: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn import(root: &Path, store: &Path, name: &str) -> ExitCode {
+    let source = ImageSource::directory(root);
+    match Store::at(store).and_then(|store| store.import(&source, Some(name))) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driver: import {}: {error}", root.display());
             ExitCode::from(3)
         }
     }
