@@ -3471,6 +3471,12 @@ size_t seclude_changes_count(const seclude_changes *changes);
 int seclude_changes_kind(const seclude_changes *changes, size_t index);
 
 /**
+ * Returns the name of a `SECLUDE_CHANGE_...`, which is the same in every language: "deleted". NULL
+ * for any other number. Static: never freed.
+ */
+const char *seclude_change_name(int kind);
+
+/**
  * Returns the path of a file inside, from 0. NULL past the last. Borrowed: valid until the list is
  * freed.
  */

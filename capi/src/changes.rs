@@ -5,6 +5,7 @@ use crate::cell::{cell, seclude_cell};
 use crate::error::seclude_error;
 use crate::image::seclude_image;
 use crate::text::seclude_text;
+use crate::words::{Words, name_of};
 use seclude_core::{Change, ChangeKind};
 use std::ffi::{c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +19,14 @@ pub const SECLUDE_CHANGE_CHANGED: c_int = 2;
 /// It is gone, with all that was below it.
 pub const SECLUDE_CHANGE_DELETED: c_int = 3;
 // faces: end
+
+const CHANGES: &Words<c_int> = &[
+    // faces: begin changes with their names
+    (SECLUDE_CHANGE_ADDED, c"added"),
+    (SECLUDE_CHANGE_CHANGED, c"changed"),
+    (SECLUDE_CHANGE_DELETED, c"deleted"),
+    // faces: end
+];
 
 /// What differs in an overlay from its layers, by path. The list never changes.
 ///
@@ -95,6 +104,13 @@ pub unsafe extern "C" fn seclude_changes_kind(
     index: usize,
 ) -> c_int {
     query(changes, 0, |changes| Some(changes.list.get(index)?.0))
+}
+
+/// Returns the name of a `SECLUDE_CHANGE_...`, which is the same in every language: "deleted". NULL
+/// for any other number. Static: never freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn seclude_change_name(kind: c_int) -> *const c_char {
+    name_of(CHANGES, kind)
 }
 
 /// Returns the path of a file inside, from 0. NULL past the last. Borrowed: valid until the list is

@@ -27,6 +27,7 @@ use words::{c_constants, c_names, python_types};
 
 /// The files, their sections, and the functions that write them.
 const SECTIONS: &[section::Section] = &[
+    ("capi/src/changes.rs", "changes with their names", || c_names("ChangeKind", "CHANGE")),
     ("capi/src/control.rs", "freezers as C constants", || {
         c_constants("Freezer", "FREEZER", "c_int", FromOne)
     }),

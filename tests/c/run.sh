@@ -149,7 +149,7 @@ done
 everything() { # WHO PREFIX...: runs every program with the command PREFIX before it
     who=$1
     shift
-    for example in hello poll files overlay collect cell pool network egress errors policy limits \
+    for example in hello poll files overlay image collect cell pool network egress errors policy limits \
         filters interactor doctor namespaces shell; do
         check "$who: example $example" "$@" "$work/examples/$example"
     done

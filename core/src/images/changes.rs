@@ -137,7 +137,7 @@ struct Changed<'a> {
 impl Changed<'_> {
     /// Reads the changes as a layer has them.
     fn read(&self, taker: &mut dyn Taker) -> Result<()> {
-        let mut filter = self.without_mounts(taker);
+        let mut filter = self.without_mounts(taker)?;
         Stack::new(vec![self.tier()?], Removed::Told, "the changes").read(&mut filter)
     }
 
@@ -150,7 +150,7 @@ impl Changed<'_> {
     /// Reads the changes with the layers below, as one.
     fn digest_with(&self, lower: Vec<Tier>, taker: &mut dyn Taker) -> Result<String> {
         let mut digested = DigestedEntries::new(taker);
-        let mut filter = self.without_mounts(&mut digested);
+        let mut filter = self.without_mounts(&mut digested)?;
         let tiers = std::iter::once(self.tier()?).chain(lower).collect();
         Stack::new(tiers, Removed::Hidden, "the changes").read(&mut filter)?;
         Ok(digested.finish())
@@ -168,31 +168,38 @@ impl Changed<'_> {
 
     /// Leaves out what the set-up has made: what it has mounted something on, and the names of
     /// hosts that it has written.
-    fn without_mounts<'t>(&self, taker: &'t mut dyn Taker) -> WithoutMounts<'t> {
+    fn without_mounts<'t>(&self, taker: &'t mut dyn Taker) -> Result<WithoutMounts<'t>> {
         let policy = defaults::with_defaults(self.policy);
-        let directories = profile::DIRECTORIES.iter().map(|path| crate::plan::path_of(path));
-        let places = directories.chain(policy.files.iter().map(crate::policy::Entry::at));
         let inside = |path: &Path| path.strip_prefix(&self.overlay.at).ok().map(Path::to_owned);
-        WithoutMounts {
+        let directories = profile::DIRECTORIES.iter().map(|path| crate::plan::path_of(path));
+        let written = profile::NETWORK.iter().map(Path::new);
+        let places = directories
+            .chain(policy.files.iter().map(crate::policy::Entry::at))
+            .chain(written.clone().flat_map(Path::parent));
+        Ok(WithoutMounts {
             taker,
-            mounts: places.filter_map(inside).filter(|path| path != Path::new("")).collect(),
-            written: profile::NETWORK.iter().map(Path::new).filter_map(inside).collect(),
-        }
+            lower: Lower::open(&self.overlay.layers)?,
+            places: places.filter_map(inside).filter(|path| path != Path::new("")).collect(),
+            written: written.filter_map(inside).collect(),
+        })
     }
 }
 
 struct WithoutMounts<'a> {
     taker: &'a mut dyn Taker,
-    /// Empty files and directories.
-    mounts: Vec<PathBuf>,
+    lower: Lower,
+    /// Empty files and directories that are made where the layers have none.
+    places: Vec<PathBuf>,
     written: Vec<PathBuf>,
 }
 
 impl Taker for WithoutMounts<'_> {
     fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
-        let may_be_mount = matches!(entry.kind, Kind::Directory | Kind::File { size: 0 });
         let path = path_of(&entry.path);
-        match may_be_mount && self.mounts.contains(&path) || self.written.contains(&path) {
+        let may_be_made = matches!(entry.kind, Kind::Directory | Kind::File { size: 0 });
+        let is_made =
+            may_be_made && self.places.contains(&path) && self.lower.find(&entry.path)?.is_none();
+        match is_made || self.written.contains(&path) {
             true => Ok(()),
             false => self.taker.take(entry, contents),
         }

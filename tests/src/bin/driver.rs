@@ -7,8 +7,8 @@
 
 use seclude::schema::FIGURES;
 use seclude::{
-    Cell, Child, Collected, Command, Ended, Error, Join, Joined, NamedCell, Outcome, Pool,
-    Pressure, Result, Sandbox, Stdio, Transfer, Usage, WindowSize, ImageSource, Store,
+    Cell, Child, Collected, Command, Ended, Error, ImageSource, Join, Joined, NamedCell, Outcome,
+    Pool, Pressure, Result, Sandbox, Stdio, Store, Transfer, Usage, WindowSize,
 };
 use seclude_tests::job::{Action, Job, Stream, Told, read_told, write_told};
 use seclude_tests::members;
