@@ -64,8 +64,8 @@ int main(void)
     int code = seclude_store_open(path, &store, &err);
     snprintf(path, sizeof path, "%s/root", place);
     if (code >= 0)
-        code = seclude_store_import(store, SECLUDE_IMAGE_DIRECTORY, path, NULL, "small", 0, 0, &image,
-                                    &err);
+        code = seclude_store_import(store, SECLUDE_IMAGE_DIRECTORY, path, NULL, "small", 0, 0, 0,
+                                    &image, &err);
     if (failed(code, err))
         return 1;
 

@@ -589,6 +589,15 @@ const char *seclude_step_name(int step);
  * first one.
  * ============================================================================================= */
 
+/** One user and one group: the command's own. */
+#define SECLUDE_IDS_SINGLE 1
+
+/** A range of ids, 0 to 65535 where the caller can have as many. */
+#define SECLUDE_IDS_RANGE 2
+
+/** A range if the caller can have one, and otherwise one user and one group. */
+#define SECLUDE_IDS_AUTO 3
+
 /**
  * Makes a sandbox with the default policy. Never NULL.
  *
@@ -790,6 +799,23 @@ void seclude_sandbox_cgroup(seclude_sandbox *sandbox, const char *cgroup);
  * variable SECLUDE_WARDEN has the same effect.
  */
 void seclude_sandbox_warden(seclude_sandbox *sandbox, const char *warden);
+
+/**
+ * Sets how many user and group ids the sandbox has: a `SECLUDE_IDS_...`. By default, a privileged
+ * caller's sandbox has a range, and others have one.
+ *
+ * The range of an unprivileged caller consists of its subordinate ids (subuid(5)), which
+ * newuidmap(1) maps. Id 0 inside is the caller, so the command should be 0
+ * (`seclude_sandbox_uid`, `seclude_sandbox_gid`): the others own nothing of the caller's.
+ * `SECLUDE_ENAMESPACES_DENIED` at the start if the caller has none, or nothing can map them.
+ */
+void seclude_sandbox_ids(seclude_sandbox *sandbox, int ids);
+
+/**
+ * Returns the name of a `SECLUDE_IDS_...`, as in policies: "range". NULL for any other number.
+ * Static: never freed.
+ */
+const char *seclude_ids_name(int ids);
 
 /* ---- Kinds of namespaces, to be joined by `|`; the numbers are those of clone(2) ---- */
 
@@ -3230,7 +3256,9 @@ const char *seclude_store_path(const seclude_store *store);
  * `form` is a `SECLUDE_IMAGE_...` that says what is at `path`. `reference` chooses an image of
  * several in a layout or archive, and NULL the only one. `name` is its name in the store, which may
  * have stood for another one; with NULL it is the digest. What is unpacked has at most `max_bytes`
- * bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000.
+ * bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000. `ids` is a
+ * `SECLUDE_IDS_...` that says how many ids own the files, or 0 for the default of sandboxes;
+ * sandboxes with the image must have as many.
  *
  * Layers that the store already has are not read again. The files are made in a sandbox, with the
  * ids that a sandbox of this caller's can have: a privileged caller's with their owners, and an
@@ -3246,7 +3274,7 @@ const char *seclude_store_path(const seclude_store *store);
 SECLUDE_WARN_UNUSED
 int seclude_store_import(const seclude_store *store, int form, const char *path,
                          const char *reference, const char *name, uint64_t max_bytes,
-                         uint64_t max_entries, seclude_image **image, seclude_error **err);
+                         uint64_t max_entries, int ids, seclude_image **image, seclude_error **err);
 
 /**
  * Finds an image by its name.

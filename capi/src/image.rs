@@ -3,6 +3,7 @@
 use crate::boundary::{bytes, code, create, free, query, read, utf8, write};
 use crate::command::seclude_command;
 use crate::error::seclude_error;
+use crate::ids::ids_of;
 use crate::limits::SECLUDE_UNLIMITED;
 use crate::sandbox::{build, from_policy, seclude_sandbox};
 use crate::text::seclude_text;
@@ -126,7 +127,9 @@ pub unsafe extern "C" fn seclude_store_path(store: *const seclude_store) -> *con
 /// `form` is a `SECLUDE_IMAGE_...` that says what is at `path`. `reference` chooses an image of
 /// several in a layout or archive, and NULL the only one. `name` is its name in the store, which may
 /// have stood for another one; with NULL it is the digest. What is unpacked has at most `max_bytes`
-/// bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000.
+/// bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000. `ids` is a
+/// `SECLUDE_IDS_...` that says how many ids own the files, or 0 for the default of sandboxes;
+/// sandboxes with the image must have as many.
 ///
 /// Layers that the store already has are not read again. The files are made in a sandbox, with the
 /// ids that a sandbox of this caller's can have: a privileged caller's with their owners, and an
@@ -149,6 +152,7 @@ pub unsafe extern "C" fn seclude_store_import(
     name: *const c_char,
     max_bytes: u64,
     max_entries: u64,
+    ids: c_int,
     image: *mut *mut seclude_image,
     err: *mut *mut seclude_error,
 ) -> c_int {
@@ -173,6 +177,9 @@ pub unsafe extern "C" fn seclude_store_import(
         }
         if max_entries != 0 {
             source = source.max_entries(max_entries);
+        }
+        if ids != 0 {
+            source = source.ids(ids_of(ids)?);
         }
         let name = if name.is_null() { None } else { Some(utf8("name", name)?) };
         Ok(seclude_image::new(store.import(&source, name)?))

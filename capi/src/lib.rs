@@ -24,6 +24,7 @@ pub mod egress;
 pub mod error;
 pub mod faults;
 pub mod files;
+pub mod ids;
 pub mod image;
 pub mod interaction;
 pub mod isolation;

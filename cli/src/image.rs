@@ -3,7 +3,7 @@
 use crate::shown;
 use crate::status::Result;
 use clap::ArgMatches;
-use seclude::{Image, ImageSource, Store};
+use seclude::{Ids, Image, ImageSource, Store};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +54,9 @@ fn import(matches: &ArgMatches) -> Result<ExitCode> {
     }
     if let Some(entries) = matches.get_one::<u64>("max-entries") {
         source = source.max_entries(*entries);
+    }
+    if let Some(ids) = text(matches, "ids").and_then(Ids::from_name) {
+        source = source.ids(ids);
     }
     let image = store(matches)?.import(&source, text(matches, "name"))?;
     if image.left_out() > 0 {

@@ -139,7 +139,7 @@ pub use policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Syscall, Test
 #[doc(hidden)]
 pub use policy::spec::{size_of_text, time_of_text};
 pub use policy::{BestEffort, Capability, Clock, GiB, Io, Isolation, KiB, Limit, Mechanism, MiB};
-pub use policy::{Namespace, Resource};
+pub use policy::{Ids, Namespace, Resource};
 pub use run::alive::Freezer;
 pub use run::child::Child;
 pub use run::collect::{Collected, CollectedFile};

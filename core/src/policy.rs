@@ -9,6 +9,7 @@ mod check;
 mod confined;
 pub mod egress;
 mod files;
+mod ids;
 mod keys;
 mod limits;
 mod namespaces;
@@ -27,6 +28,7 @@ pub use confined::{BestEffort, Isolation};
 pub use files::types as entries;
 pub use files::types::{Bind, Entry, File, Overlay, Tmpfs};
 pub(crate) use files::{Access, for_each_entry};
+pub use ids::Ids;
 pub(crate) use keys::for_each_key;
 pub(crate) use limits::{Cores, Demand, Limits, QUOTA_PERIOD, Share};
 pub use limits::{Io, Limit, Mechanism};
@@ -102,6 +104,7 @@ pub struct Policy {
     pub host_ids: Option<u32>,
     /// Whether a privileged caller's command keeps the caller's own ids outside.
     pub as_caller: bool,
+    pub ids: Option<Ids>,
     pub system: System,
     pub files: Vec<Entry>,
     /// The visible names in the host's `/etc`. With `None`, those of the profile.
@@ -162,6 +165,7 @@ impl Default for Policy {
             home: "/tmp".into(),
             host_ids: None,
             as_caller: false,
+            ids: None,
             system: System::Host,
             files: Vec::new(),
             etc: None,

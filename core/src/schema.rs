@@ -11,7 +11,7 @@ use crate::policy::outcome::{Ended, MemorySource, Protection};
 pub use crate::policy::seccomp::AllowedCall;
 use crate::policy::seccomp::{Compare, Profile, allowed, profiles};
 pub use crate::policy::spec::{ENTRIES, SETTINGS};
-use crate::policy::{Clock, Isolation, Limit, Mechanism, Namespace};
+use crate::policy::{Clock, Ids, Isolation, Limit, Mechanism, Namespace};
 use crate::run::alive::Freezer;
 
 /// An enumeration whose values have names.
@@ -30,6 +30,7 @@ pub const VOCABULARIES: &[Vocabulary] = &[
     Vocabulary { name: "Compare", words: Compare::WORDS },
     Vocabulary { name: "Ended", words: Ended::WORDS },
     Vocabulary { name: "Freezer", words: Freezer::WORDS },
+    Vocabulary { name: "Ids", words: Ids::WORDS },
     Vocabulary { name: "Isolation", words: Isolation::WORDS },
     Vocabulary { name: "Limit", words: Limit::WORDS },
     Vocabulary { name: "Mechanism", words: Mechanism::WORDS },

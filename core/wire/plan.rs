@@ -163,7 +163,7 @@ wire_data! {
         1 MapOwnIds { uid: u32, gid: u32, }
         /// Checks that the id maps of the warden's user namespace are exactly these lines. With
         /// `own`, the ids outside are those of [`Setup`](super::message::Request::Setup) instead.
-        34 CheckMaps { uids: IdRange, gids: IdRange, own: bool, }
+        34 CheckMaps { uids: List<'a, IdRange>, gids: List<'a, IdRange>, own: bool, }
         /// Waits until the caller has written the id maps and moved the warden into its cgroups.
         /// The caller then gives this number of mount trees, which are attached nowhere. They are
         /// the next sources.

@@ -93,6 +93,7 @@ fn own(name: &str) -> (&'static str, &'static str) {
             "list of `user` `mount` `pid` `net` `ipc` `uts` `cgroup` `time`",
         ),
         "network" => ("seclude.Network | str", "name"),
+        "ids" => ("IdsName", "`\"single\"` `\"range\"` `\"auto\"`"),
         "capabilities" => ("Iterable[str]", "list of names: `net_admin`, `sys_ptrace`"),
         "clock_offsets" => ("Mapping[Clock, int]", "`{\"monotonic\": s, \"boottime\": s}`"),
         "root" => ("Path | seclude.Image", "path"),

@@ -36,6 +36,8 @@ const SECTIONS: &[section::Section] = &[
     ("capi/src/changes.rs", "changes as C constants", || {
         c_constants("ChangeKind", "CHANGE", "c_int", FromOne)
     }),
+    ("capi/src/ids.rs", "ids as C constants", || c_constants("Ids", "IDS", "c_int", FromOne)),
+    ("capi/src/ids.rs", "ids with their names", || c_names("Ids", "IDS")),
     ("capi/src/isolation.rs", "isolation as C constants", || {
         c_constants("Isolation", "ISOLATION", "c_int", FromOne)
     }),

@@ -68,6 +68,7 @@ pub fn python_types() -> Vec<String> {
         ("Compare", "Compare"),
         ("Ended", "EndedName"),
         ("Freezer", "Freezer"),
+        ("Ids", "IdsName"),
         ("Isolation", "IsolationName"),
         ("Limit", "LimitName"),
         ("Mechanism", "Mechanism"),

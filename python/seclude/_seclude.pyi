@@ -9,6 +9,7 @@ from .vocabulary import (
     ChangeKind,
     EndedName,
     Freezer,
+    IdsName,
     LimitName,
     Mechanism,
     MemorySource,
@@ -189,6 +190,7 @@ class Store:
         name: str | None,
         max_bytes: int | None,
         max_entries: int | None,
+        ids: IdsName | None,
     ) -> Image:
         """Import an image."""
     def image(self, name: str) -> Image:

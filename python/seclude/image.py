@@ -13,7 +13,7 @@ import seclude
 from . import _seclude
 from .command import size
 from .policy import Policy
-from .vocabulary import ChangeKind, Path
+from .vocabulary import ChangeKind, IdsName, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,15 @@ class Store:
         name: str | None = None,
         max_bytes: int | str | None = None,
         max_entries: int | None = None,
+        ids: IdsName | None = None,
     ) -> Image:
         """Import the files of a root from a tar archive, as `docker export` makes it.
 
         It may be compressed with gzip or Zstandard. `name` is the name of the image in the store,
         which may have stood for another one; without it, the image has its digest as one.
-        `max_bytes` and `max_entries` bound what is unpacked, by default 16 GiB and 2,000,000.
+        `max_bytes` and `max_entries` bound what is unpacked, by default 16 GiB and 2,000,000. `ids`
+        says how many ids own the files, as the key of the same name in policies; sandboxes with the
+        image must have as many.
 
         Layers that the store already has are not read again. The files are made in a sandbox, with
         the ids that a sandbox of this caller's can have: a privileged caller's with their owners,
@@ -127,7 +130,7 @@ class Store:
         kind `io` if the store has no room.
         """
         return self._import(
-            "tar", file, None, name=name, max_bytes=max_bytes, max_entries=max_entries
+            "tar", file, None, name=name, max_bytes=max_bytes, max_entries=max_entries, ids=ids
         )
 
     def import_directory(self, directory: Path, **options: Any) -> Image:
@@ -150,10 +153,11 @@ class Store:
         name: str | None = None,
         max_bytes: int | str | None = None,
         max_entries: int | None = None,
+        ids: IdsName | None = None,
     ) -> Image:
         most = None if max_bytes is None else size("max_bytes", max_bytes)
         return Image._of(
-            self._core.import_(form, os.fsdecode(path), reference, name, most, max_entries)
+            self._core.import_(form, os.fsdecode(path), reference, name, most, max_entries, ids)
         )
 
     def image(self, name: str) -> Image:

@@ -18,7 +18,7 @@ import seclude
 
 from .errors import PolicyError
 from .policy_part import Part
-from .vocabulary import Clock, IsolationName, LimitName, NamespaceKind, Path, Profile
+from .vocabulary import Clock, IdsName, IsolationName, LimitName, NamespaceKind, Path, Profile
 
 Limit: TypeAlias = int | str
 """A number, a size such as "64M", or "unlimited"."""
@@ -89,6 +89,10 @@ class Policy(TypedDict, total=False):
     inside. Must not be 0. The sandbox maps 65536 ids, or as many as the caller's user
     namespace has from there on. It is an error if the caller's user namespace lacks the
     requested ids. Give sandboxes different ranges if they must not access each other's files."""
+    ids: IdsName | None
+    """How many ids the sandbox has: `single`, `range` or `auto`, which is a range if the caller
+    can have one (docs/ids.md). By default, a privileged caller's sandbox has a range, and
+    others have one user and one group."""
     as_caller: bool | None
     """Lets the command be the caller's own user and group outside, even if the caller is
     privileged. `uid` and `gid` still are its numbers inside."""

@@ -34,6 +34,7 @@ EndedName: TypeAlias = Literal[
     "syscall",
 ]
 Freezer: TypeAlias = Literal["cgroup-v2", "cgroup-v1", "sigstop"]
+IdsName: TypeAlias = Literal["single", "range", "auto"]
 IsolationName: TypeAlias = Literal[
     "namespaces",
     "files",

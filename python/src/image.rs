@@ -3,7 +3,7 @@
 use crate::error::{raise, refuse};
 use crate::time::duration;
 use pyo3::prelude::*;
-use seclude_core::{Change, ImageSource, Result, StoredImage};
+use seclude_core::{Change, Ids, ImageSource, Result, StoredImage};
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
@@ -47,6 +47,7 @@ impl Store {
         name: Option<String>,
         max_bytes: Option<u64>,
         max_entries: Option<u64>,
+        ids: Option<&str>,
     ) -> PyResult<Image> {
         let form = form.to_owned();
         let source = py.detach(|| match &*form {
@@ -68,6 +69,11 @@ impl Store {
         }
         if let Some(entries) = max_entries {
             source = source.max_entries(entries);
+        }
+        if let Some(name) = ids {
+            let ids = Ids::from_name(name)
+                .ok_or_else(|| refuse(py, &format!("ids {name:?}"), "there are none"))?;
+            source = source.ids(ids);
         }
         self.ask(py, |store| store.import(&source, name.as_deref()).map(Image))
     }

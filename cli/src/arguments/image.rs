@@ -34,6 +34,11 @@ pub fn image(command: Command) -> Command {
                         ]))
                         .help("What PATH is; looked at if not given"),
                 )
+                .arg(
+                    value("ids", "NUMBER")
+                        .value_parser(PossibleValuesParser::new(["single", "range", "auto"]))
+                        .help("How many ids own the files; by default as many as in sandboxes"),
+                )
                 .arg(value("max-bytes", "SIZE").help("The most bytes to unpack; 16G if not given"))
                 .arg(
                     value("max-entries", "NUMBER")

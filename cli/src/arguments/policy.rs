@@ -48,7 +48,7 @@ pub enum Form {
 /// The form of a key's option.
 pub fn form(setting: &Setting) -> Form {
     match (setting.kind, setting.name) {
-        ("text", _) | (_, "network") => Form::Text,
+        ("text", _) | (_, "network" | "ids") => Form::Text,
         ("texts", _) => Form::Texts,
         ("path", _) | (_, "root") => Form::Path,
         ("id" | "count", _) => Form::Number,

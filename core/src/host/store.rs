@@ -16,7 +16,7 @@ mod layers;
 mod records;
 mod removal;
 
-pub use layers::{Key, Layer, Size, Work};
+pub use layers::{IdsOnDisk, Key, Layer, Size, Work};
 pub use records::{Known, Record, check_name};
 
 use crate::base::error::{Error, ErrorKind, Result};

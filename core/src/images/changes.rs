@@ -10,12 +10,14 @@ use super::store::Store;
 use super::stream::DigestedEntries;
 use crate::base::declared::named;
 use crate::base::error::{Error, Result};
-use crate::host::store::{Layer, check_name};
+use crate::host::store::{IdsOnDisk, Layer, check_name};
 use crate::lives::cell::Cell;
 use crate::plan::defaults;
 use crate::plan::idmap::Mapping;
+use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::{Overlay, Policy, profile};
 use crate::run::alive::Alive;
+use crate::run::sandbox::images::check_ids;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -94,7 +96,7 @@ impl Cell {
                     "its overlay has layers of the caller's above the image",
                 ));
             }
-            let import = Import::new(&held.store, Bounds::NONE)?;
+            let import = Import::new(&held.store, changed.policy.ids, Bounds::NONE)?;
             let layers = if held.layers.len() < STACK_MAX {
                 let layer = import.above(&held.layers, |layer| changed.digest(layer))?;
                 let below = held.layers.iter().map(|layer| held.store.layer(&layer.key));
@@ -159,6 +161,7 @@ impl Changed<'_> {
     fn tier(&self) -> Result<Tier> {
         let origin = match self.alive.plan.manner.mapping {
             Mapping::Range { uids, gids } => Origin::Sandbox { uids, gids },
+            Mapping::Subordinate(ids) => Origin::Subordinate(ids),
             _ => Origin::One,
         };
         let directory = self.upper.try_clone();
@@ -263,8 +266,18 @@ impl Taker for Differences<'_> {
 /// The files of a layer of the store.
 pub(super) fn tier_of(layer: &Layer) -> Result<Tier> {
     let directory = blobs::open(&layer.files(), libc::O_DIRECTORY)?.into();
-    let origin = if layer.key.has_owners() { Origin::Image } else { Origin::One };
+    let origin = match layer.key.ids() {
+        IdsOnDisk::Image => Origin::Image,
+        IdsOnDisk::One => Origin::One,
+        IdsOnDisk::Range { .. } => Origin::Subordinate(subordinate(layer)?),
+    };
     Ok(Tier { directory, origin })
+}
+
+/// The subordinate ids of the caller, which own the files of a layer.
+fn subordinate(layer: &Layer) -> Result<Subordinate> {
+    check_ids(layer.key.ids())?;
+    Subordinate::of_caller()
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

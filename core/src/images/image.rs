@@ -3,8 +3,8 @@
 use super::source::ImageSource;
 use super::store::Store;
 use crate::base::error::{Error, Result};
-use crate::host::store::{Layer, Record};
-use crate::policy::Overlay;
+use crate::host::store::{IdsOnDisk, Layer, Record};
+use crate::policy::{Ids, Overlay};
 use crate::run::command::Command;
 use crate::run::sandbox::Sandbox;
 use nix::errno::Errno;
@@ -146,7 +146,9 @@ impl Image {
     /// `Invalid` if the image has no user of that name.
     pub fn sandbox(&self) -> Result<Sandbox> {
         let (uid, gid) = self.ids()?;
-        Ok(Sandbox::new().image(self).uid(uid).gid(gid))
+        let sandbox = Sandbox::new().image(self).uid(uid).gid(gid);
+        let has_range = |layer: &Layer| matches!(layer.key.ids(), IdsOnDisk::Range { .. });
+        Ok(if self.layers.iter().any(has_range) { sandbox.ids(Ids::Range) } else { sandbox })
     }
 
     /// The command that the image is for, in [`Image::sandbox`]. Its environment, its working

@@ -10,8 +10,9 @@ use super::unpacker::{Owners, Unpacker};
 use crate::base::error::Result;
 use crate::host::store::{Key, Layer, Place, Record, Size, Work};
 use crate::plan::idmap;
+use crate::policy::Ids;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The most layers that are shown one above the other. The layers of an image with more become one:
 /// the kernel takes 64 in one page of names, and each costs a little time for each name.
@@ -25,21 +26,21 @@ pub struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    pub fn new(store: &'a Place, bounds: Bounds) -> Result<Import<'a>> {
-        Ok(Import { store, owners: Owners::of_caller()?, bounds })
+    pub fn new(store: &'a Place, ids: Option<Ids>, bounds: Bounds) -> Result<Import<'a>> {
+        Ok(Import { store, owners: Owners::of_caller(ids)?, bounds })
     }
 
     /// Who owns what in a directory of the host: an unprivileged caller's own files are root's.
     pub fn origin(&self) -> Origin {
         let (user, group) = match self.owners {
             Owners::Below(_) => (0, 0),
-            Owners::One => idmap::callers(),
+            Owners::One | Owners::Subordinate(_) => idmap::callers(),
         };
         Origin::Host { user, group }
     }
 
     fn key(&self, chain: &str) -> Key {
-        Key::new(chain, self.owners != Owners::One)
+        Key::new(chain, self.owners.on_disk())
     }
 
     /// Imports the image of a manifest. Layers that the store has already are not read.
@@ -107,11 +108,11 @@ impl<'a> Import<'a> {
         }
         let work = self.store.begin(key)?;
         if let Some(known) = self.store.layer(key)? {
-            self.store.abandon(work)?;
+            self.abandon(work)?;
             return Ok(known);
         }
         // An import that was killed may have left something.
-        self.store.clear(work.path())?;
+        clear(self.store, work.path())?;
         let made = unpack(&work);
         self.finish(work, made.map(|size| (key.clone(), size)))
     }
@@ -125,10 +126,15 @@ impl<'a> Import<'a> {
             }
             Err(error) => {
                 // If this fails too, the next collection removes it. The first error is the cause.
-                let _ = self.store.abandon(work);
+                let _ = self.abandon(work);
                 Err(error)
             }
         }
+    }
+
+    fn abandon(&self, work: Work) -> Result<()> {
+        clear(self.store, work.path())?;
+        self.store.abandon(work)
     }
 
     fn unpack_blob(
@@ -174,11 +180,19 @@ impl<'a> Import<'a> {
         self.store.make(&changes)?;
         let below: Vec<PathBuf> =
             std::iter::once(self.store.empty()).chain(below.iter().cloned()).collect();
-        let unpacker = Unpacker::over(&below, &changes)?;
+        let unpacker = Unpacker::over(self.owners, &below, &changes)?;
         let mut layer = layer::Layer::new(unpacker, self.owners, bounds);
         let digest = unpack(&mut layer)?;
         Ok((digest, layer.finish()?))
     }
+}
+
+/// Removes what is in a directory of the store, also what belongs to subordinate ids of the caller's.
+pub fn clear(store: &Place, directory: &Path) -> Result<()> {
+    store.clear(directory).or_else(|error| {
+        let has_range = Owners::of_caller(Some(Ids::Auto))? != Owners::of_caller(None)?;
+        if has_range { Unpacker::empty(directory) } else { Err(error) }
+    })
 }
 
 /// Where the overlay of the unpacker keeps its changes: the files of the layer.

@@ -182,14 +182,14 @@ impl Layer {
     /// them.
     fn owned(&self, path: &CStr, given: &Attributes) -> Result<(Attributes, Option<String>)> {
         let Attributes { uid, gid, .. } = *given;
-        match self.owners {
-            Owners::Below(count) if uid < count && gid < count => Ok((*given, None)),
-            Owners::Below(count) => {
+        match self.owners.count() {
+            Some(count) if uid < count && gid < count => Ok((*given, None)),
+            Some(count) => {
                 let why = format!("it belongs to {uid}:{gid}, and ids go up to {}", count - 1);
                 let what = format!("unpack {} of the image", path.to_string_lossy());
                 Err(Error::invalid(what, why))
             }
-            Owners::One => {
+            None => {
                 let owner = ((uid, gid) != (0, 0)).then(|| format!("{uid}:{gid}"));
                 Ok((Attributes { uid: 0, gid: 0, ..*given }, owner))
             }

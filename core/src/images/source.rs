@@ -9,6 +9,7 @@ use super::stream::{Bounded, DigestedEntries, decoded};
 use super::tar::{Archive, unreadable};
 use crate::base::error::{Error, Result};
 use crate::host::store::{Layer, Place, Record};
+use crate::policy::Ids;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ pub struct ImageSource {
     path: PathBuf,
     reference: Option<String>,
     bounds: Bounds,
+    ids: Option<Ids>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ enum Form {
 impl ImageSource {
     fn new(form: Form, path: &Path) -> ImageSource {
         let bounds = Bounds { bytes: BYTES, entries: ENTRIES };
-        ImageSource { form, path: path.into(), reference: None, bounds }
+        ImageSource { form, path: path.into(), reference: None, bounds, ids: None }
     }
 
     /// A directory with an OCI image layout, as `skopeo copy docker://NAME oci:DIRECTORY` makes it.
@@ -119,9 +121,17 @@ impl ImageSource {
         self
     }
 
+    /// Chooses how many ids own the files: see [`Sandbox::ids`](crate::Sandbox::ids). Sandboxes
+    /// with the image must have as many. By default it is the default of sandboxes: a range for
+    /// privileged callers, and one for others.
+    pub fn ids(mut self, ids: Ids) -> ImageSource {
+        self.ids = Some(ids);
+        self
+    }
+
     /// Brings the layers into the store. Nothing removes them while they are held.
     pub(super) fn import(&self, store: &Place) -> Result<(Record, Vec<Layer>)> {
-        let import = Import::new(store, self.bounds)?;
+        let import = Import::new(store, self.ids, self.bounds)?;
         let what = self.path.display().to_string();
         match self.form {
             Form::Oci => {

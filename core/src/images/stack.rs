@@ -8,6 +8,7 @@
 use super::entry::{Entry, Kind};
 use crate::base::error::{Error, Result};
 use crate::base::sys::attributes::{attribute, user_attributes};
+use crate::plan::idmap::subordinate::Subordinate;
 use crate::wire::plan::IdRange;
 use crate::wire::unpack::Attributes;
 use nix::dir::Dir;
@@ -50,6 +51,8 @@ pub enum Origin {
     Sandbox { uids: IdRange, gids: IdRange },
     /// The ids are those of the image.
     Image,
+    /// The caller's own ids are root's, and its subordinate ids those from 1 on.
+    Subordinate(Subordinate),
     /// All files belong to one user, and have their owners in an attribute.
     One,
 }
@@ -273,6 +276,10 @@ impl Walk<'_> {
             }
             Origin::Sandbox { uids, gids } => Ok((inside(uids, uid)?, inside(gids, gid)?)),
             Origin::Image => Ok((uid, gid)),
+            Origin::Subordinate(ids) => {
+                let of = |id, own, range| if id == own { Ok(0) } else { inside(range, id) };
+                Ok((of(uid, ids.own.0, ids.uids)?, of(gid, ids.own.1, ids.gids)?))
+            }
             Origin::One => {
                 let noted = noted.and_then(|noted| String::from_utf8(noted).ok());
                 let ids = noted.as_deref().and_then(|noted| noted.split_once(':'));

@@ -1,6 +1,7 @@
 //! The store of images, as callers know it.
 
 use super::image::Image;
+use super::import::clear;
 use super::source::ImageSource;
 use crate::base::error::Result;
 use crate::host::store::{Known, Place, check_name};
@@ -155,6 +156,7 @@ impl Store {
         })?;
         for discarded in discarded {
             freed.layers += usize::from(discarded.key.is_some());
+            clear(&self.place, &discarded.path)?;
             self.place.forget(discarded)?;
         }
         Ok(freed)

@@ -5,13 +5,15 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::image::UNPACKER;
+use crate::host::store::IdsOnDisk;
 use crate::plan::idmap::Mapping;
+use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::outcome::Ended;
-use crate::policy::{Capability, File, Overlay};
+use crate::policy::{Bind, Capability, File, Ids, Overlay};
 use crate::run::child::Child;
 use crate::run::command::Stdio;
 use crate::run::sandbox::Sandbox;
-use crate::wire::codec::{Reader, Wire};
+use crate::wire::codec::{ListBuilder, Reader, Wire};
 use crate::wire::unpack::{Entry, RECORD_MAX, Refusal};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, Shutdown, SockFlag, SockType};
@@ -32,14 +34,16 @@ const ROOM: usize = 256 * 1024;
 pub enum Owners {
     /// The ids below this number.
     Below(u32),
+    /// The same, and on the disk the caller's subordinate ids.
+    Subordinate(Subordinate),
     /// The one user to which an unprivileged caller maps everything.
     One,
 }
 
 impl Owners {
-    /// The owners that this caller can give to files.
-    pub fn of_caller() -> Result<Owners> {
-        let sandbox = sandbox();
+    /// The owners that this caller can give to files in a sandbox with so many ids.
+    pub fn of_caller(ids: Option<Ids>) -> Result<Owners> {
+        let sandbox = sandbox(ids);
         Ok(match Mapping::choose(sandbox.policy())? {
             Mapping::Range { uids, gids } if (uids.inside, gids.inside) == (0, 0) => {
                 match uids.count.min(gids.count) {
@@ -47,8 +51,36 @@ impl Owners {
                     count => Owners::Below(count),
                 }
             }
+            Mapping::Subordinate(ids) => Owners::Subordinate(ids),
             _ => Owners::One,
         })
+    }
+
+    /// The ids of files on the disk.
+    pub fn on_disk(self) -> IdsOnDisk {
+        match self {
+            Owners::Below(_) => IdsOnDisk::Image,
+            Owners::Subordinate(ids) => {
+                IdsOnDisk::Range { uid: ids.uids.outside, gid: ids.gids.outside }
+            }
+            Owners::One => IdsOnDisk::One,
+        }
+    }
+
+    /// The number of ids that can own a file. `None` if one owns all.
+    pub fn count(self) -> Option<u32> {
+        match self {
+            Owners::Below(count) => Some(count),
+            Owners::Subordinate(ids) => Some(ids.uids.count.min(ids.gids.count) + 1),
+            Owners::One => None,
+        }
+    }
+
+    fn ids(self) -> Ids {
+        match self {
+            Owners::Below(_) | Owners::Subordinate(_) => Ids::Range,
+            Owners::One => Ids::Single,
+        }
     }
 }
 
@@ -59,18 +91,30 @@ pub struct Unpacker {
     buffer: Vec<u8>,
 }
 
-fn sandbox() -> Sandbox {
+fn sandbox(ids: Option<Ids>) -> Sandbox {
     const CAPABILITIES: [Capability; 4] =
         [Capability::Chown, Capability::DacOverride, Capability::Fowner, Capability::Fsetid];
     let sandbox = Sandbox::new().uid(0).gid(0).empty_root();
+    let sandbox = ids.into_iter().fold(sandbox, Sandbox::ids);
     CAPABILITIES.into_iter().fold(sandbox, Sandbox::capability)
 }
 
 impl Unpacker {
     /// Starts an unpacker whose destination shows `below`, the lowest first, and writes to the
     /// directory `changes`, which is empty.
-    pub fn over(below: &[PathBuf], changes: &Path) -> Result<Unpacker> {
-        Unpacker::start(sandbox().entry(Overlay::new(below, DESTINATION).kept(changes)))
+    pub fn over(owners: Owners, below: &[PathBuf], changes: &Path) -> Result<Unpacker> {
+        let overlay = Overlay::new(below, DESTINATION).kept(changes);
+        Unpacker::start(sandbox(Some(owners.ids())).entry(overlay))
+    }
+
+    /// Empties a directory in which files belong to subordinate ids of the caller's, which the
+    /// caller itself cannot remove.
+    pub fn empty(directory: &Path) -> Result<()> {
+        let bind = Bind::new(directory, DESTINATION).writable();
+        let mut unpacker = Unpacker::start(sandbox(Some(Ids::Range)).entry(bind))?;
+        let keep = ListBuilder::new(Vec::new());
+        unpacker.entry(&Entry::Clear { path: c"", keep: keep.list() })?;
+        unpacker.finish()
     }
 
     fn start(sandbox: Sandbox) -> Result<Unpacker> {

@@ -2,6 +2,7 @@
 
 use super::{Builder, Manner, Sources};
 use crate::plan::idmap::Mapping;
+use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::seccomp::Tree;
 use crate::policy::{Clock, Namespace, Policy, System, profile};
 use crate::wire::codec::ListBuilder;
@@ -35,7 +36,6 @@ impl Builder {
     /// Writes the id maps that the warden writes itself, and checks all maps of the sandbox's own
     /// user namespace.
     pub(super) fn maps(&mut self, policy: &Policy, mapping: Mapping) {
-        const CHECK: &str = "check the id maps of the sandbox";
         let Policy { uid, gid, .. } = *policy;
         match mapping {
             Mapping::Own => {
@@ -43,13 +43,18 @@ impl Builder {
                     Step::MapOwnIds { uid, gid },
                     format!("map the caller's ids to uid {uid} and gid {gid}"),
                 );
-                let line = |inside: u32| IdRange { inside, outside: 0, count: 1 };
-                self.push(Step::CheckMaps { uids: line(uid), gids: line(gid), own: true }, CHECK);
+                let line = |inside: u32| [IdRange { inside, outside: 0, count: 1 }];
+                self.check_maps(&line(uid), &line(gid), true);
             }
             // The caller or the template wrote these maps while the warden waited.
             Mapping::Range { uids, gids } => {
-                self.push(Step::CheckMaps { uids, gids, own: false }, CHECK)
+                self.check_maps(&[uids], &[gids], false);
             }
+            Mapping::Subordinate(ids) => self.check_maps(
+                &Subordinate::lines(ids.own.0, ids.uids),
+                &Subordinate::lines(ids.own.1, ids.gids),
+                false,
+            ),
             // The caller has already read the map of an existing namespace, to choose or check the
             // command's ids. The warden could not compare it: from inside the namespace, the outer
             // ids in the map are those of the parent namespace, not those of the caller.
@@ -57,6 +62,17 @@ impl Builder {
             // No command runs behind these.
             Mapping::Same => {}
         }
+    }
+
+    fn check_maps(&mut self, uids: &[IdRange], gids: &[IdRange], own: bool) {
+        let list = |lines: &[IdRange]| {
+            let mut list = ListBuilder::new(Vec::new());
+            lines.iter().for_each(|line| list.push(line));
+            list
+        };
+        let (uids, gids) = (list(uids), list(gids));
+        let step = Step::CheckMaps { uids: uids.list(), gids: gids.list(), own };
+        self.push(step, "check the id maps of the sandbox");
     }
 
     pub(super) fn push_user(&mut self, policy: &Policy, mapping: Mapping) {

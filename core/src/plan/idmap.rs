@@ -8,14 +8,16 @@
 //! the start fails. An unreadable map never counts as an empty one.
 
 mod map;
+pub mod subordinate;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{Namespace, Policy};
+use crate::policy::{Ids, Namespace, Policy};
 use crate::wire::plan::{IdRange, protection};
 use map::{Map, MapKind};
 use nix::unistd::{getegid, geteuid};
 use std::fs::File;
 use std::io::{self, Write};
+use subordinate::Subordinate;
 
 /// How a sandbox's ids are mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Mapping {
     Own,
     /// Ranges of ids, in maps that a privileged caller writes.
     Range { uids: IdRange, gids: IdRange },
+    /// The caller's own uid and gid as 0, and its subordinate ids, in maps that newuidmap(1) writes.
+    Subordinate(Subordinate),
     /// Every id of the caller's user namespace, mapped to itself, in maps that a privileged caller
     /// writes. For the user namespace of a private network, in which no command runs.
     Same,
@@ -44,9 +48,47 @@ impl Mapping {
     /// `NamespacesDenied` if the caller may not map any suitable ids, `Invalid` if the policy's ids
     /// do not fit, and `Setup` or `Io` if the caller's maps or capabilities cannot be read.
     pub fn choose(policy: &Policy) -> Result<Mapping> {
-        let mapping = Mapping::suitable(policy)?;
+        let mapping = match (Mapping::suitable(policy)?, policy.ids) {
+            (Mapping::Own, Some(Ids::Range)) => Mapping::subordinate(policy)?,
+            (Mapping::Own, Some(Ids::Auto)) => Mapping::subordinate(policy).unwrap_or(Mapping::Own),
+            (Mapping::Range { uids, gids }, Some(Ids::Single)) => {
+                Mapping::Range { uids: one_of(uids, policy.uid), gids: one_of(gids, policy.gid) }
+            }
+            (mapping, _) => mapping,
+        };
         mapping.check_groups(policy)?;
         Ok(mapping)
+    }
+
+    /// The ids that the caller may have mapped, although it has no privileges.
+    fn subordinate(policy: &Policy) -> Result<Mapping> {
+        let invalid =
+            |what: String, why: &str, hint: &str| Err(Error::invalid(what, why).hint(hint));
+        if policy.as_caller {
+            let why = "the command is the caller's own user, which has one id alone";
+            return invalid(
+                "ids range".into(),
+                why,
+                "leave out as_caller, and set uid and gid to 0",
+            );
+        }
+        if policy.has_given_network() {
+            let why = "in a network of the caller's, an unprivileged caller's sandbox has one id";
+            return invalid("ids range".into(), why, "leave out the network, or say auto");
+        }
+        let ids = Subordinate::of_caller()?;
+        let checked = [
+            ("uid", policy.uid, Subordinate::outside(ids.own.0, ids.uids, policy.uid), ids.uids),
+            ("gid", policy.gid, Subordinate::outside(ids.own.1, ids.gids, policy.gid), ids.gids),
+        ];
+        for (what, id, outside, range) in checked {
+            if outside.is_none() {
+                let why =
+                    format!("the caller's subordinate {what}s are 1 to {} inside", range.count);
+                return invalid(format!("{what} {id}"), &why, "choose a lower one");
+            }
+        }
+        Ok(Mapping::Subordinate(ids))
     }
 
     /// The mapping of the user namespace of a private network. Sandboxes below it can map the ids
@@ -145,7 +187,7 @@ impl Mapping {
                     namespace",
                 )
             }
-            Mapping::Same => Ok(()),
+            Mapping::Same | Mapping::Subordinate(_) => Ok(()),
             Mapping::Own | Mapping::Unchanged { .. } if groups.is_empty() && no_groups()? => Ok(()),
             Mapping::Own | Mapping::Unchanged { .. } => denied(
                 "the caller may map no other ids than its own, and the kernel then lets no \
@@ -163,9 +205,11 @@ impl Mapping {
     /// The command's user and group id inside.
     pub fn ids(self, policy: &Policy) -> (u32, u32) {
         match self {
-            Mapping::Own | Mapping::Range { .. } | Mapping::Same | Mapping::Joined => {
-                (policy.uid, policy.gid)
-            }
+            Mapping::Own
+            | Mapping::Range { .. }
+            | Mapping::Subordinate(_)
+            | Mapping::Same
+            | Mapping::Joined => (policy.uid, policy.gid),
             // In a shared user namespace, ids inside and outside are the same.
             Mapping::Shared { uid, gid } | Mapping::Unchanged { uid, gid } => (uid, gid),
         }
@@ -183,6 +227,7 @@ impl Mapping {
             Mapping::Own
             | Mapping::Unchanged { .. }
             | Mapping::Range { .. }
+            | Mapping::Subordinate(_)
             | Mapping::Same
             | Mapping::Shared { .. } => Ok(self.known_owner(policy)),
             Mapping::Joined => joined_owner(policy, pid).map(Some),
@@ -197,6 +242,11 @@ impl Mapping {
             Mapping::Range { uids, gids } => {
                 Some((outside(uids, policy.uid), outside(gids, policy.gid)))
             }
+            Mapping::Subordinate(ids) => {
+                let uid = Subordinate::outside(ids.own.0, ids.uids, policy.uid)?;
+                let gid = Subordinate::outside(ids.own.1, ids.gids, policy.gid)?;
+                Some((uid, gid)).filter(|owner| *owner != ids.own)
+            }
             Mapping::Shared { uid, gid } => Some((uid, gid)),
         }
     }
@@ -204,8 +254,14 @@ impl Mapping {
     /// The supplementary groups of the command in the caller's user namespace, as far as the
     /// command names them.
     pub fn known_groups(self, policy: &Policy) -> Vec<u32> {
-        let Mapping::Range { gids, .. } = self else { return Vec::new() };
-        policy.groups.iter().flatten().map(|group| outside(gids, *group)).collect()
+        let groups = policy.groups.iter().flatten().copied();
+        match self {
+            Mapping::Range { gids, .. } => groups.map(|group| outside(gids, group)).collect(),
+            Mapping::Subordinate(ids) => groups
+                .filter_map(|group| Subordinate::outside(ids.own.1, ids.gids, group))
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The mapping of a copy of a template. Its user namespace is nested in the template's, so it
@@ -214,6 +270,12 @@ impl Mapping {
         let same = |range: IdRange| IdRange { outside: range.inside, ..range };
         match self {
             Mapping::Range { uids, gids } => Mapping::Range { uids: same(uids), gids: same(gids) },
+            // Together with 0, they are in one piece inside.
+            Mapping::Subordinate(ids) => {
+                let all =
+                    |range: IdRange| IdRange { inside: 0, outside: 0, count: range.count + 1 };
+                Mapping::Range { uids: all(ids.uids), gids: all(ids.gids) }
+            }
             Mapping::Own
             | Mapping::Same
             | Mapping::Unchanged { .. }
@@ -230,7 +292,7 @@ impl Mapping {
     /// Whether the caller writes the maps.
     pub fn is_written_by_caller(self) -> bool {
         match self {
-            Mapping::Range { .. } | Mapping::Same => true,
+            Mapping::Range { .. } | Mapping::Subordinate(_) | Mapping::Same => true,
             Mapping::Own | Mapping::Unchanged { .. } | Mapping::Shared { .. } | Mapping::Joined => {
                 false
             }
@@ -255,6 +317,7 @@ impl Mapping {
                 }
                 Ok(())
             }
+            Mapping::Subordinate(ids) => ids.write(pid),
             Mapping::Same => [MapKind::Gid, MapKind::Uid].into_iter().try_for_each(|kind| {
                 let lines = Map::of(kind, "self")?.lines;
                 let line =
@@ -328,6 +391,11 @@ fn no_groups() -> Result<bool> {
     let groups = nix::unistd::getgroups()
         .map_err(|errno| Error::io("read the caller's groups", std::io::Error::from(errno)))?;
     Ok(groups.is_empty())
+}
+
+/// One id of a range.
+fn one_of(range: IdRange, id: u32) -> IdRange {
+    IdRange { inside: id, outside: outside(range, id), count: 1 }
 }
 
 /// The id outside for an id inside.

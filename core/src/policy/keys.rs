@@ -98,6 +98,15 @@ macro_rules! for_each_key {
             /// caller's user namespace lacks these ids, as in a container, the sandbox uses its
             /// highest ids, as many as uid and gid need.
             id host_ids at host_ids,
+            /// How many ids the sandbox has: `single`, `range` or `auto`, which is a range if the
+            /// caller can have one (docs/ids.md). By default, a privileged caller's sandbox has a
+            /// range, and others have one user and one group.
+            ///
+            /// The range of an unprivileged caller consists of its subordinate ids (subuid(5)),
+            /// which newuidmap(1) maps: 0 inside is the caller, and those from 1 on are the
+            /// subordinate ones. With `uid` and `gid` 0, the command is then the caller's own user,
+            /// and can be given capabilities over the others.
+            own ids at ids,
             /// Lets the command be the caller's own user and group outside, even if the caller is
             /// privileged. `uid` and `gid` still are its numbers inside.
             ///

@@ -165,7 +165,7 @@ mod tests {
     use crate::Sandbox;
     use crate::policy::seccomp::{Action, Compare, Profile, Rule, Seccomp, Test};
     use crate::policy::{
-        Bind, Capability, Clock, Io, Isolation, Limit, MiB, Namespace, Resource, Tmpfs,
+        Bind, Capability, Clock, Ids, Io, Isolation, Limit, MiB, Namespace, Resource, Tmpfs,
     };
     use serde_json::Map;
     use std::time::Duration;
@@ -182,6 +182,7 @@ mod tests {
             .user("me")
             .home("/work")
             .host_ids(300_000)
+            .ids(Ids::Auto)
             .root("/srv/other")
             .writable_root()
             .exact_files()

@@ -15,8 +15,8 @@ use compiled::Compiled;
 use crate::base::error::{Error, Result};
 use crate::policy::seccomp::Seccomp;
 use crate::policy::{
-    BestEffort, Bind, Capability, Clock, Demand, Entry, File, Io, Limit, Limits, Namespace, Policy,
-    Resource, System, Tmpfs,
+    BestEffort, Bind, Capability, Clock, Demand, Entry, File, Ids, Io, Limit, Limits, Namespace,
+    Policy, Resource, System, Tmpfs,
 };
 use crate::run::egress::Decider;
 use crate::run::network::Network;
@@ -151,6 +151,16 @@ impl Sandbox {
         self.with(|policy| {
             policy.clock_offsets.insert(clock, seconds);
         })
+    }
+
+    /// Sets how many user and group ids the sandbox has. By default, a privileged caller's has a
+    /// range, and others have one.
+    ///
+    /// The range of an unprivileged caller consists of its subordinate ids (`subuid(5)`), which
+    /// `newuidmap(1)` maps. Id 0 inside is the caller, so the command should be 0 (`uid`, `gid`): the
+    /// others own nothing of the caller's.
+    pub fn ids(self, ids: Ids) -> Sandbox {
+        self.with(|policy| policy.ids = Some(ids))
     }
 
     /// Makes each command and each cell of this sandbox a member of a private network.

@@ -82,6 +82,7 @@ impl Template {
             Mapping::Range { uids, gids } => (true, uids, gids),
             Mapping::Own
             | Mapping::Same
+            | Mapping::Subordinate(_)
             | Mapping::Unchanged { .. }
             | Mapping::Shared { .. }
             | Mapping::Joined => (false, IdRange::default(), IdRange::default()),

@@ -22,18 +22,24 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
     write(c"/proc/self/uid_map", uid, outside.0)
 }
 
-/// Checks that an id map consists of this one line. The kernel shows the ids outside as those of
+/// Checks that an id map consists of these lines. With `own`, the one line maps to that id. The kernel shows the ids outside as those of
 /// the reader's parent user namespace (user_namespaces(7)). That is the namespace of the process
 /// that made this one.
-pub fn check_map(file: &CStr, IdRange { inside, outside, count }: IdRange) -> Result<()> {
-    /// Longer than any single line.
-    const LENGTH: usize = 128;
+pub fn check_map(file: &CStr, lines: List<'_, IdRange>, own: Option<u32>) -> Result<()> {
+    /// Longer than any map of two lines.
+    const LENGTH: usize = 256;
     let mut text = [0; LENGTH];
     let length = sys::read(&sys::open(sys::CWD, file, sys::open::READ, 0)?, &mut text)?;
-    let words = text[..length].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let expected = ShortText::of_numbers([inside, outside, count]);
-    let wanted = expected.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    if length < LENGTH && words.eq(wanted) { Ok(()) } else { Err(Errno::EBADMSG) }
+    let mut words = text[..length].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    for IdRange { inside, outside, count } in lines.iter() {
+        let expected = ShortText::of_numbers([inside, own.unwrap_or(outside), count]);
+        let mut wanted =
+            expected.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        if !wanted.all(|word| words.next() == Some(word)) {
+            return Err(Errno::EBADMSG);
+        }
+    }
+    if length < LENGTH && words.next().is_none() { Ok(()) } else { Err(Errno::EBADMSG) }
 }
 
 /// Waits until the caller sends `Request::Admitted`, and takes what is beside it.

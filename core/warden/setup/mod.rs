@@ -13,7 +13,7 @@ use crate::scan::ProcessScan;
 use crate::sys::{self, Call, Errno, Fd, Result, process};
 use crate::text::Note;
 use crate::wire::message::{Request, VERSION, reason};
-use crate::wire::plan::{self, IdRange, Step, guard, namespace, protection};
+use crate::wire::plan::{self, Step, guard, namespace, protection};
 use core::ffi::CStr;
 use landlock::CommandRuleset;
 use mounts::Mounts;
@@ -183,11 +183,9 @@ impl<'a> SetupContext<'a> {
             Step::MapOwnIds { uid, gid } => ids::map_own(uid, gid, self.outside)?,
             Step::CheckMaps { uids, gids, own } => {
                 let (uid, gid) = self.outside;
-                let of = |range: IdRange, own_id: u32| {
-                    if own { IdRange { outside: own_id, ..range } } else { range }
-                };
-                ids::check_map(c"/proc/self/uid_map", of(uids, uid))?;
-                ids::check_map(c"/proc/self/gid_map", of(gids, gid))?;
+                let of = |id: u32| own.then_some(id);
+                ids::check_map(c"/proc/self/uid_map", uids, of(uid))?;
+                ids::check_map(c"/proc/self/gid_map", gids, of(gid))?;
             }
             Step::Await { trees } => {
                 let mounts = &mut self.mounts;

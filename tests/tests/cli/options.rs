@@ -117,6 +117,7 @@ const ROWS: &[Row] = &[
     row("gid", &["--gid", "4321"], &["id", "-g"], Text("4321")),
     row("user", &["--user", "somebody"], &["id", "-un"], Text("somebody")),
     row("home", &["--home", "/somewhere"], &["sh", "-c", "echo $HOME"], Text("/somewhere")),
+    row("ids", &["--ids", "auto"], TRUE, Plan("ids = \"auto\"")),
     row("host-ids", &["--host-ids", "1000000000"], TRUE, Plan("host_ids = 1000000000")),
     row("as-caller", &["--as-caller"],
         &["awk", "{print \"is\" $2}", "/proc/self/uid_map"], ForRoot("is{uid}\n")),

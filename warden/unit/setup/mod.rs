@@ -76,12 +76,19 @@ fn list<T>(of: &'static Paths) -> List<'static, T> {
     of.list()
 }
 
+/// The lines of an id map, for the rest of the test.
+fn lines(of: &[IdRange]) -> List<'static, IdRange> {
+    let mut list = ListBuilder::new(Vec::new());
+    of.iter().for_each(|line| list.push(line));
+    std::boxed::Box::leak(std::boxed::Box::new(list)).list()
+}
+
 /// The steps of a sandbox of an unprivileged caller with the default policy, one bind and one
 /// tmpfs, in the order of `core/src/plan.rs`.
 fn plan() -> Vec<Step<'static>> {
     const DATA: u32 = 1;
     const NULL: u32 = 2;
-    let map = IdRange { inside: USER, outside: 0, count: 1 };
+    let map = lines(&[IdRange { inside: USER, outside: 0, count: 1 }]);
     let fixed = attribute::READ_ONLY | attribute::NO_SUID;
     [
         Step::Attributes {},

@@ -1,7 +1,7 @@
 //! Tests what set-up reads back, with a kernel that returns success and does nothing.
 
 use super::super::std;
-use super::{ALL, CALLER, Outcome, apply, in_force, index_of, kernel, plan};
+use super::{ALL, CALLER, Outcome, apply, in_force, index_of, kernel, lines, plan};
 use crate::sys::Errno;
 use crate::sys::fake_kernel::{Answer, Fault};
 use crate::wire::plan::{IdRange, Step};
@@ -52,7 +52,7 @@ fn an_id_map_that_differs_is_noticed() {
         (right, IdRange { count: 10, ..right }, true, false),
     ] {
         let mut plan = plan();
-        plan[check] = Step::CheckMaps { uids, gids, own };
+        plan[check] = Step::CheckMaps { uids: lines(&[uids]), gids: lines(&[gids]), own };
         let (outcome, _) = apply(kernel(&plan, false));
         let noticed = matches!(
             outcome,
@@ -61,6 +61,21 @@ fn an_id_map_that_differs_is_noticed() {
         );
         let finished = matches!(outcome, Outcome::Finished { protections: ALL, .. });
         assert_eq!((noticed, finished), (!fits, fits), "{uids:?} {gids:?} {own}: {outcome:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it takes many minutes")]
+fn an_id_map_has_as_many_lines_as_were_asked_for() {
+    let check = index_of(&plan(), |step| matches!(step, Step::CheckMaps { .. }));
+    let right = IdRange { inside: super::USER, outside: CALLER, count: 1 };
+    let more = IdRange { inside: super::USER + 1, outside: 100_000, count: 65_535 };
+    for (asked, fits) in [(&[right][..], true), (&[right, more], false), (&[], false)] {
+        let mut plan = plan();
+        plan[check] = Step::CheckMaps { uids: lines(asked), gids: lines(asked), own: false };
+        let (outcome, _) = apply(kernel(&plan, false));
+        let finished = matches!(outcome, Outcome::Finished { protections: ALL, .. });
+        assert_eq!(finished, fits, "{asked:?}: {outcome:?}");
     }
 }
 

@@ -13,28 +13,55 @@ use std::path::{Path, PathBuf};
 /// The file with the size of a layer.
 const SIZE: &str = "size";
 
-/// The name of a layer: the digest of what it and the layers below it are made of, and whether
-/// each file belongs to its owner in the image.
+/// The ids of the files of a layer on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdsOnDisk {
+    /// Those of the image.
+    Image,
+    /// The caller's alone.
+    One,
+    /// The caller's as 0, and from 1 on its subordinate ids from these on.
+    Range { uid: u32, gid: u32 },
+}
+
+fn ids_of(text: &str) -> Option<IdsOnDisk> {
+    match text {
+        "owners" => Some(IdsOnDisk::Image),
+        "single" => Some(IdsOnDisk::One),
+        range => {
+            let (uid, gid) = range.strip_prefix("range-")?.split_once('-')?;
+            Some(IdsOnDisk::Range { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        }
+    }
+}
+
+/// The name of a layer: the digest of what it and the layers below it are made of, and the ids of
+/// its files on the disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
 impl Key {
     /// `chain` is a digest in hexadecimal.
-    pub fn new(chain: &str, owners: bool) -> Key {
-        Key(format!("{chain}.{}", if owners { "owners" } else { "single" }))
+    pub fn new(chain: &str, ids: IdsOnDisk) -> Key {
+        let ids = match ids {
+            IdsOnDisk::Image => "owners".to_owned(),
+            IdsOnDisk::One => "single".to_owned(),
+            IdsOnDisk::Range { uid, gid } => format!("range-{uid}-{gid}"),
+        };
+        Key(format!("{chain}.{ids}"))
     }
 
     /// A key that a record names. `None` if it cannot be one.
     pub fn parse(text: &str) -> Option<Key> {
-        let (chain, owners) = text.split_once('.')?;
+        let (chain, ids) = text.split_once('.')?;
         let is_digest = chain.len() == 64 && chain.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let is_known = matches!(owners, "owners" | "single");
-        (is_digest && is_known).then(|| Key(text.to_owned()))
+        (is_digest && ids_of(ids).is_some()).then(|| Key(text.to_owned()))
     }
 
-    /// Whether each file of the layer belongs to its owner in the image.
-    pub fn has_owners(&self) -> bool {
-        self.0.ends_with(".owners")
+    /// The ids of its files on the disk.
+    pub fn ids(&self) -> IdsOnDisk {
+        // Both ways to make a key have checked it.
+        self.0.split_once('.').and_then(|(_, ids)| ids_of(ids)).unwrap_or(IdsOnDisk::One)
     }
 
     /// The digest.

@@ -121,6 +121,7 @@ fn ids() -> Check {
         Ok(
             Mapping::Own
             | Mapping::Same
+            | Mapping::Subordinate(_)
             | Mapping::Unchanged { .. }
             | Mapping::Shared { .. }
             | Mapping::Joined,

@@ -1,6 +1,6 @@
 //! The check of ids, host ids and the user's name.
 
-use super::{HOST_IDS, Policy, check_inside};
+use super::{HOST_IDS, Namespace, Policy, check_inside};
 use crate::base::error::{Error, Result};
 use crate::wire::plan::GROUPS_MAX;
 use std::os::unix::ffi::OsStrExt;
@@ -34,6 +34,11 @@ impl Policy {
         if self.as_caller && self.host_ids.is_some() {
             return Err(Error::invalid("host ids", "the command is the caller's own user")
                 .hint("leave out either host_ids or as_caller"));
+        }
+        if self.ids.is_some() && !self.private(Namespace::User) {
+            let why =
+                format!("the user namespace is {}, with its ids", self.origin(Namespace::User));
+            return Err(Error::invalid("ids", why).hint("leave it out"));
         }
         let plain = |text: &[u8]| {
             !text.is_empty() && !text.iter().any(|byte| matches!(byte, b':' | b'\n' | 0))

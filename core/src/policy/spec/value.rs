@@ -4,7 +4,7 @@ use super::text::{Key, bytes_value, duration_value, limit_value, path_value};
 use super::{files, seccomp};
 use crate::base::error::Result;
 use crate::policy::seccomp::Seccomp;
-use crate::policy::{Capability, Clock, Cores, Entry, Namespace, Resource};
+use crate::policy::{Capability, Clock, Cores, Entry, Ids, Namespace, Resource};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ text_values! {
     Duration: |key| key.duration(), |time| duration_value(*time);
     Cores: |key| key.number().map(Cores), |cores| json!(cores.0);
     Namespace: |key| key.one_of(Namespace::ALL, Namespace::name), |kind| json!(kind.name());
+    Ids: |key| key.one_of(Ids::ALL, Ids::name), |ids| json!(ids.name());
     Capability: |key| key.one_of(Capability::ALL, Capability::name), |one| json!(one.name());
     // Binary data, such as a BPF program.
     Vec<u8>: |key| key.bytes(), |data| bytes_value(data);

@@ -340,6 +340,10 @@ fn why_unreadable(source: &Path, mapping: Mapping) -> String {
         Mapping::Own | Mapping::Same | Mapping::Unchanged { .. } => {
             format!("the caller may not read it: let its user read {source}")
         }
+        Mapping::Subordinate(_) => format!(
+            "the command is a subordinate user of the caller's: let others read {source} (chmod \
+            o+rX), or make the command the caller's own user, by the uid and gid 0"
+        ),
         Mapping::Range { .. } | Mapping::Shared { .. } => format!(
             "the caller is privileged, so the command is another user outside: let others read \
             {source} (chmod o+rX), or start as an unprivileged user"
@@ -359,6 +363,7 @@ fn why_not_mapped(mapping: Mapping) -> &'static str {
         | Mapping::Same
         | Mapping::Unchanged { .. }
         | Mapping::Range { .. }
+        | Mapping::Subordinate(_)
         | Mapping::Shared { .. } => {
             "that id is not mapped in the caller's own user namespace: choose others \
             (Sandbox::host_ids)"

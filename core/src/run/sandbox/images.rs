@@ -2,8 +2,9 @@
 
 use super::Sandbox;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::host::store::{Layer, Place, Record};
-use crate::policy::{Entry, Overlay};
+use crate::host::store::{IdsOnDisk, Layer, Place, Record};
+use crate::plan::idmap::subordinate::Subordinate;
+use crate::policy::{Entry, Ids, Overlay};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,6 +41,14 @@ impl Sandbox {
             let Some(name) = overlay.image.take() else { continue };
             let store = Place::open(overlay.store.take().as_deref())?;
             let (record, layers) = hold(&store, &name)?;
+            for layer in &layers {
+                if let IdsOnDisk::Range { .. } = layer.key.ids() {
+                    check_ids(layer.key.ids())?;
+                    if !matches!(policy.ids, Some(Ids::Range | Ids::Auto)) {
+                        return Err(needs_range(&name));
+                    }
+                }
+            }
             let paths = layers.iter().map(Layer::files);
             overlay.layers = paths.chain(std::mem::take(&mut overlay.layers)).collect();
             held.push(Held { at: overlay.at.clone(), store, record, layers });
@@ -77,6 +86,28 @@ pub(crate) fn hold(store: &Place, name: &str) -> Result<(Record, Vec<Layer>)> {
             }
         }
     }
+}
+
+/// Checks that files with these ids on the disk belong to the subordinate ids that the caller has.
+pub(crate) fn check_ids(ids: IdsOnDisk) -> Result<()> {
+    let IdsOnDisk::Range { uid, gid } = ids else { return Ok(()) };
+    let own = Subordinate::of_caller()?;
+    if (own.uids.outside, own.gids.outside) == (uid, gid) {
+        return Ok(());
+    }
+    let why = format!(
+        "its files belong to {uid}:{gid} and the following, and the caller's ids are {}:{} now",
+        own.uids.outside, own.gids.outside
+    );
+    Err(Error::invalid("show an image with a range of ids", why).hint("import it again"))
+}
+
+fn needs_range(name: &str) -> Error {
+    Error::invalid(
+        format!("show the image {name}"),
+        "its files belong to a range of ids, and the sandbox has one",
+    )
+    .hint("set ids to range, as image.sandbox() does")
 }
 
 fn hold_layers(store: &Place, record: &Record) -> Result<Option<Vec<Layer>>> {
