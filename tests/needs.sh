@@ -3,7 +3,7 @@
 # only gets a list of the missing ones.
 set -eu
 
-packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl cmake meson ninja-build automake bats check libcmocka-dev libgtest-dev golang-go libjna-java"
+packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps uidmap busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl cmake meson ninja-build automake bats check libcmocka-dev libgtest-dev golang-go libjna-java"
 
 # need PACKAGE…: installs the packages that are missing.
 need() {

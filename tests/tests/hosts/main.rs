@@ -16,4 +16,5 @@ mod maps;
 mod matrix;
 mod nesting;
 mod shortage;
+mod subordinate;
 mod surroundings;
