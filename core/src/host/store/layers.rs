@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file with the size of a layer.
@@ -287,7 +287,7 @@ impl Work {
     pub fn finish(self, key: Key, files: &Path, size: Size) -> Result<Layer> {
         let (place, own) = (self.place.clone(), self.path.clone());
         let failed = |error| place.failed("finish", &own, error);
-        fs::rename(files, self.path.join("fs")).map_err(failed)?;
+        move_directory(files, &self.path.join("fs")).map_err(failed)?;
         let text = serde_json::to_vec(&size).map_err(|error| failed(error.into()))?;
         fs::write(self.path.join(SIZE), text).map_err(failed)?;
         // What the overlay has left beside the files.
@@ -314,6 +314,18 @@ impl Work {
             }
         }
     }
+}
+
+/// Gives a directory another parent. The kernel changes `..` in it, for which an owner without
+/// privileges must have write permission: the root directories of some images have none.
+fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
+    let own = fs::symlink_metadata(from)?.permissions();
+    if own.mode() & 0o200 != 0 {
+        return fs::rename(from, to);
+    }
+    fs::set_permissions(from, fs::Permissions::from_mode(own.mode() | 0o200))?;
+    fs::rename(from, to)?;
+    fs::set_permissions(to, own)
 }
 
 /// A layer that nothing finds any more, with its files.
