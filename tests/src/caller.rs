@@ -93,11 +93,12 @@ impl Caller {
 }
 
 /// The programs of this crate that tests start.
-const OF_THIS_CRATE: [&str; 10] = [
+const OF_THIS_CRATE: [&str; 11] = [
     "adversary",
     "container",
     "driver",
     "keeper",
+    "lister",
     "named",
     "payload",
     "networker",

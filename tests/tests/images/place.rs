@@ -1,0 +1,139 @@
+//! A directory of a test's own with a store, and what a program in a sandbox finds in an image.
+
+use seclude::{Capability, Image, ImageSource, Sandbox, Store};
+use seclude_tests::caller::program;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The path of the image in the sandbox that looks at it.
+const AT: &str = "/image";
+
+pub struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    /// A directory on a file system that overlays can write to. `None`, with a message, if there is
+    /// none on this machine.
+    pub fn new(test: &str) -> Option<Place> {
+        for above in ["/var/tmp", "/tmp"] {
+            let made = tempfile::Builder::new().prefix("seclude-test-").tempdir_in(above);
+            let Ok(directory) = made else { continue };
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
+                .expect("it is ours");
+            let place = Place { directory };
+            fs::create_dir(place.path("probe")).expect("there is room");
+            match place.store().import(&ImageSource::directory(place.path("probe")), None) {
+                Ok(_) => {
+                    fs::remove_dir_all(place.path("store")).expect("it is ours");
+                    return Some(place);
+                }
+                Err(error) => eprintln!("{test}: no store in {above}: {error}"),
+            }
+        }
+        eprintln!("{test}: SKIPPED: overlays can write to neither /var/tmp nor /tmp");
+        None
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn store(&self) -> Store {
+        Store::at(self.path("store")).expect("it can be made")
+    }
+
+    /// A new directory.
+    pub fn make(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).expect("it is new");
+        path
+    }
+
+    /// What is in a folder of the store.
+    pub fn names(&self, folder: &str) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.path("store/v1").join(folder)).expect("it is a store");
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Everything beside the store, by name.
+    pub fn beside(&self) -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(self.directory.path()).expect("it is ours");
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| !path.ends_with("store"))
+            .collect()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Images have directories that are closed to their owner.
+        let _ = std::process::Command::new("chmod")
+            .args(["-R", "u+rwx"])
+            .arg(self.directory.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+    }
+}
+
+/// A sandbox that shows an image beside the programs that look at it.
+pub fn beside(image: &Image) -> Sandbox {
+    Sandbox::new()
+        .uid(0)
+        .gid(0)
+        .capability(Capability::DacOverride)
+        .entry(image.overlay(AT))
+        .bind_ro(program("lister"), "/lister")
+}
+
+/// What a program finds in the image. The root has no time: each sandbox makes it anew.
+pub fn listing(image: &Image) -> String {
+    without_time_of_root(&listed(&beside(image), &[]))
+}
+
+fn without_time_of_root(listing: &str) -> String {
+    let (root, rest) = listing.split_once('\n').expect("the root is there");
+    let words: Vec<&str> = root.split(' ').take(4).collect();
+    format!("{}\n{rest}", words.join(" "))
+}
+
+/// Fails if two listings differ, and shows the lines that do.
+pub fn assert_same(found: &str, expected: &str, what: &str) {
+    let only = |these: &str, others: &str| {
+        let others: BTreeSet<&str> = others.lines().collect();
+        these.lines().filter(|line| !others.contains(line)).collect::<Vec<_>>().join("\n  ")
+    };
+    assert!(
+        found == expected,
+        "{what}\nfound alone:\n  {}\nexpected alone:\n  {}",
+        only(found, expected),
+        only(expected, found)
+    );
+}
+
+fn listed(sandbox: &Sandbox, without: &[&str]) -> String {
+    let output =
+        sandbox.command("/lister").arg(AT).args(without).output().expect("it can be started");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.outcome.success(), "{:?}: {}", output.outcome, text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a program finds in the image, without the times.
+pub fn timeless(image: &Image) -> String {
+    let line = |line: &str| line.split(' ').take(4).collect::<Vec<_>>().join(" ") + "\n";
+    listing(image).lines().map(line).collect()
+}
+
+/// The lister on the host.
+pub fn on_host(directory: &Path) -> String {
+    let output =
+        std::process::Command::new(program("lister")).arg(directory).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    without_time_of_root(&String::from_utf8_lossy(&output.stdout))
+}
