@@ -97,9 +97,12 @@ fn unpack() -> Result<(), Failure> {
                 path.set(at.to_bytes());
                 tree.remove(at)
             }
-            Entry::Clear { path: at, keep } => {
+            Entry::Clear { path: at, after, until, keep } => {
                 path.set(at.to_bytes());
-                tree.clear(at, keep)
+                tree.clear(at, |name| {
+                    let is_within = name > after && (until.is_empty() || name <= until);
+                    is_within && keep.iter().all(|kept| kept != name)
+                })
             }
             Entry::Times { path: at, seconds, nanoseconds } => {
                 path.set(at.to_bytes());

@@ -4,7 +4,6 @@ use crate::entries::Entries;
 use crate::sys::{self, Call, Errno, Fd, Result, open, resolve};
 use crate::text::{Path, Text};
 use crate::walk::{self, Links};
-use crate::wire::codec::List;
 use crate::wire::unpack::Attributes;
 use core::ffi::CStr;
 
@@ -156,13 +155,14 @@ impl Tree {
         }
     }
 
-    pub fn clear(&mut self, path: &CStr, keep: List<'_, &CStr>) -> Result<()> {
+    /// Removes the names in a directory that `is_gone` says.
+    pub fn clear(&mut self, path: &CStr, is_gone: impl Fn(&CStr) -> bool) -> Result<()> {
         self.last = None;
         let directory = match self.resolve(path.to_bytes()) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
             found => found?,
         };
-        remove_contents(&directory, |name| keep.iter().any(|kept| kept == name), 0)
+        remove_contents(&directory, is_gone, 0)
     }
 
     /// The directory for a new name, and the name. Makes the directories above it.
@@ -270,18 +270,18 @@ fn remove_one(parent: i32, name: &CStr, is_directory: bool, depth: u32) -> Resul
     if depth > DEPTH_MAX {
         return Err(Errno::ELOOP);
     }
-    remove_contents(&open_directory(parent, name)?, |_| false, depth)?;
+    remove_contents(&open_directory(parent, name)?, |_| true, depth)?;
     sys::remove_directory(parent, name)
 }
 
-fn remove_contents(directory: &Fd, keep: impl Fn(&CStr) -> bool, depth: u32) -> Result<()> {
+fn remove_contents(directory: &Fd, is_gone: impl Fn(&CStr) -> bool, depth: u32) -> Result<()> {
     // A file system may skip entries while others are removed, hence until nothing is found.
     loop {
         let mut found = false;
         let again = sys::open(directory.number(), c".", open::READ | open::DIRECTORY, 0)?;
         let mut entries = Entries::new(again);
         while let Some(name) = entries.next()? {
-            if name == c"." || name == c".." || keep(name) {
+            if name == c"." || name == c".." || !is_gone(name) {
                 continue;
             }
             found = true;

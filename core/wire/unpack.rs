@@ -37,8 +37,9 @@ wire_data! {
         6 Attribute { path: &'a CStr, name: &'a CStr, value: &'a [u8], }
         /// Removes what is there, with all that is below it.
         7 Remove { path: &'a CStr, }
-        /// Removes all that is in a directory but these names.
-        8 Clear { path: &'a CStr, keep: List<'a, &'a CStr>, }
+        /// Removes what is in a directory, of the names above `after` up to `until`, but those to
+        /// keep. An empty bound is none.
+        8 Clear { path: &'a CStr, after: &'a CStr, until: &'a CStr, keep: List<'a, &'a CStr>, }
         /// The time of a directory, once nothing is made in it any more.
         9 Times { path: &'a CStr, seconds: i64, nanoseconds: u32, }
         10 End {}

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::host::store::Size;
 use crate::wire::codec::ListBuilder;
 use crate::wire::unpack::{self as wire, Attributes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::io::Read;
 use std::ops::Bound;
@@ -46,6 +46,8 @@ pub struct Layer {
     bounds: Bounds,
     size: Size,
     made: BTreeMap<Box<[u8]>, Made>,
+    /// The directories of whose files below none is left.
+    hidden: BTreeSet<Box<[u8]>>,
     buffer: Vec<u8>,
 }
 
@@ -57,6 +59,7 @@ impl Layer {
             bounds,
             size: Size::default(),
             made: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             buffer: vec![0; super::stream::CHUNK],
         }
     }
@@ -104,6 +107,9 @@ impl Layer {
                 Made::Other
             }
         };
+        if matches!(made, Made::Other) {
+            self.hidden.remove(&*entry.path);
+        }
         self.made.insert(entry.path.as_slice().into(), made);
         if matches!(entry.kind, Kind::Directory | Kind::File { .. }) {
             self.attributes(&path, entry, owner)?;
@@ -231,23 +237,38 @@ impl Layer {
     fn hide(&mut self, directory: &[u8]) -> Result<()> {
         let mut directories = vec![directory.to_owned()];
         while let Some(directory) = directories.pop() {
-            let children = self.children(&directory);
-            let mut keep = ListBuilder::new(Vec::new());
-            for (name, is_directory) in children {
-                keep.push(&name.as_c_str());
-                if is_directory {
-                    let name = name.to_bytes();
-                    directories.push(if directory.is_empty() {
-                        name.to_owned()
-                    } else {
-                        [&*directory, b"/", name].concat()
-                    });
-                }
+            // Whatever is there now, this layer has made. A hostile one says it a million times.
+            if !self.hidden.insert(directory.as_slice().into()) {
+                continue;
             }
-            let path = c_string(&directory)?;
-            self.unpacker.entry(&wire::Entry::Clear { path: &path, keep: keep.list() })?;
+            let children = self.children(&directory);
+            for (name, _) in children.iter().filter(|(_, is_directory)| **is_directory) {
+                let name = name.to_bytes();
+                directories.push(if directory.is_empty() {
+                    name.to_owned()
+                } else {
+                    [&*directory, b"/", name].concat()
+                });
+            }
+            self.clear(&c_string(&directory)?, &children)?;
         }
         Ok(())
+    }
+
+    /// Removes all other names in a directory: in several records if they are many.
+    fn clear(&mut self, path: &CStr, children: &BTreeMap<CString, bool>) -> Result<()> {
+        const ROOM: usize = wire::RECORD_MAX / 2;
+        let (mut keep, mut after, mut used) = (ListBuilder::new(Vec::new()), c"", 0);
+        for name in children.keys() {
+            keep.push(&name.as_c_str());
+            used += name.as_bytes().len() + 16;
+            if used >= ROOM {
+                let entry = wire::Entry::Clear { path, after, until: name, keep: keep.list() };
+                self.unpacker.entry(&entry)?;
+                (keep, after, used) = (ListBuilder::new(Vec::new()), name, 0);
+            }
+        }
+        self.unpacker.entry(&wire::Entry::Clear { path, after, until: c"", keep: keep.list() })
     }
 
     /// The names in a directory that this layer has made, and whether each is a directory.
