@@ -6,3 +6,4 @@ mod layout;
 mod one_tree;
 mod place;
 mod tree;
+mod whiteouts;
