@@ -42,21 +42,24 @@ impl<R: Read> Archive<R> {
     /// next call, as far as they are wanted.
     pub fn next(&mut self) -> Result<Option<Entry>> {
         let mut description = Description::default();
+        let mut room = DESCRIPTION_MAX;
         loop {
-            let unread = self.rest + std::mem::take(&mut self.padding);
+            let padding = std::mem::take(&mut self.padding);
+            // No file has so many bytes.
+            let unread = self.rest.checked_add(padding).ok_or_else(|| self.cut_off())?;
             self.skip(unread)?;
             let Some(header) = self.header()? else { return Ok(None) };
             let size = header.entry_size().map_err(|error| self.wrong(error.to_string()))?;
             let kind = header.entry_type();
             match kind {
                 EntryType::GNULongName => {
-                    description.path = Some(until_nul(self.described(size)?));
+                    description.path = Some(until_nul(self.described(size, &mut room)?));
                 }
                 EntryType::GNULongLink => {
-                    description.target = Some(until_nul(self.described(size)?));
+                    description.target = Some(until_nul(self.described(size, &mut room)?));
                 }
                 EntryType::XHeader => {
-                    let records = self.described(size)?;
+                    let records = self.described(size, &mut room)?;
                     self.read_records(&records, &mut description)?;
                 }
                 // What it says of all entries is of no use to any image.
@@ -171,11 +174,11 @@ impl<R: Read> Archive<R> {
         self.padding = size.wrapping_neg() % BLOCK as u64;
     }
 
-    /// The contents of a header that describes the next entry.
-    fn described(&mut self, size: u64) -> Result<Vec<u8>> {
-        if size > DESCRIPTION_MAX {
-            return Err(self.wrong(format!("an entry is described by {size} bytes")));
-        }
+    /// The contents of a header that describes the next entry, for all of which there is `room`.
+    fn described(&mut self, size: u64, room: &mut u64) -> Result<Vec<u8>> {
+        *room = room.checked_sub(size).ok_or_else(|| {
+            self.wrong(format!("an entry is described by more than {DESCRIPTION_MAX} bytes"))
+        })?;
         self.begin(size);
         let mut bytes = Vec::new();
         let read = self.contents().read_to_end(&mut bytes);
@@ -293,7 +296,7 @@ fn time(value: &[u8]) -> Option<(i64, u32)> {
     let nanoseconds: u32 = digits.parse().ok()?;
     // Before the epoch, the fraction counts away from the next second.
     match (whole.starts_with('-'), nanoseconds) {
-        (true, 1..) => Some((seconds - 1, 1_000_000_000 - nanoseconds)),
+        (true, 1..) => Some((seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds)),
         _ => Some((seconds, nanoseconds)),
     }
 }
