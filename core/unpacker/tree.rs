@@ -89,6 +89,10 @@ impl Tree {
         let (above, old) = split(target)?;
         let from = self.resolve(above)?;
         let old = old.as_c_str();
+        // The kernel says EPERM, which other refusals have, too.
+        if sys::status(from.number(), old)?.is_directory() {
+            return Err(Errno::EISDIR);
+        }
         let (parent, name) = self.place(path)?;
         match sys::hard_link(from.number(), old, parent, name.as_c_str()) {
             Err(Errno::EEXIST) => {

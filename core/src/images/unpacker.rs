@@ -213,9 +213,17 @@ fn refused(errno: i32, path: &[u8]) -> Error {
         Errno::ENOSPC | Errno::EDQUOT => {
             error.hint("make room on the file system of the store, or name another store")
         }
-        Errno::EEXIST | Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EINVAL => error
+        // EISDIR: another name for a directory, which no directory has.
+        Errno::EEXIST
+        | Errno::EISDIR
+        | Errno::ELOOP
+        | Errno::ENOTDIR
+        | Errno::ENOENT
+        | Errno::EINVAL => error
             .of_kind(ErrorKind::Invalid)
             .hint("an entry before it in the image is in its way, or is missing"),
+        // The kernel's limits of an attribute (xattr(7)).
+        Errno::ERANGE | Errno::E2BIG => error.of_kind(ErrorKind::Invalid),
         _ => error,
     }
 }
