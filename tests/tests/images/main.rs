@@ -2,6 +2,7 @@
 //! use at once or that were left in the middle of the work.
 #![deny(unsafe_code)]
 
+mod hostile;
 mod layout;
 mod one_tree;
 mod place;

@@ -1,18 +1,22 @@
 //! A directory of a test's own with a store, and what a program in a sandbox finds in an image.
 
 use seclude::{Capability, Image, ImageSource, Sandbox, Store};
+use seclude_tests::alone::alone;
 use seclude_tests::caller::program;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 use tempfile::TempDir;
 
 /// The path of the image in the sandbox that looks at it.
 const AT: &str = "/image";
 
+/// One at a time: the tests count the descriptors and the children of their process.
 pub struct Place {
     directory: TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Place {
@@ -24,11 +28,13 @@ impl Place {
             let Ok(directory) = made else { continue };
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
                 .expect("it is ours");
-            let place = Place { directory };
+            let place = Place { directory, _alone: alone() };
             fs::create_dir(place.path("probe")).expect("there is room");
             match place.store().import(&ImageSource::directory(place.path("probe")), None) {
                 Ok(_) => {
                     fs::remove_dir_all(place.path("store")).expect("it is ours");
+                    fs::remove_dir(place.path("probe")).expect("it is ours");
+                    place.store();
                     return Some(place);
                 }
                 Err(error) => eprintln!("{test}: no store in {above}: {error}"),
