@@ -8,7 +8,8 @@ use crate::control::{CommandSocket, RequestBuffer};
 use crate::copies::Copies;
 use crate::networks::LentNetwork;
 use crate::sys::{self, Errno, Fd, Polled, Result};
-use crate::text::ShortText;
+use crate::text::{ShortText, Text};
+use crate::wire::codec::List;
 use crate::wire::message::{Report, Request};
 use crate::wire::plan::{IdRange, namespace};
 
@@ -27,6 +28,8 @@ pub fn clone(incoming: &mut RequestBuffer, copies: &mut Copies) -> Result<bool> 
     };
     // Without its socket there is no channel for a report. The caller sees that the socket is
     // closed.
+    // The request is not there any more when they are written.
+    let lines = [lines(gids)?, lines(uids)?];
     let Ok(socket) = incoming.take_descriptor(0) else { return Ok(false) };
     // The copy waits at the gate until its ids are mapped and `Report::Born` is sent, so that its
     // own reports follow. If a process is not dumpable, its files in /proc belong to the host's
@@ -56,7 +59,7 @@ pub fn clone(incoming: &mut RequestBuffer, copies: &mut Copies) -> Result<bool> 
         Err(errno) => return refuse(CommandSocket::own(socket), errno),
     };
     copies.born(pid, &pidfd, lent);
-    let mapped = if maps { map(pid, uids, gids) } else { Ok(()) };
+    let mapped = if maps { map(pid, &lines) } else { Ok(()) };
     // A copy that was killed meanwhile has no maps any more. The end of its socket reports the true
     // reason.
     if mapped.is_err() && has_ended(&pidfd) {
@@ -100,12 +103,23 @@ fn begin(socket: Fd, cgroup_entries: &[i32], expected: u32, gate: &Fd) -> Result
     sys::duplicate_to(socket.number(), crate::control::SOCKET)
 }
 
-/// Maps ids to the same ids outside.
-fn map(pid: i32, uids: IdRange, gids: IdRange) -> Result<()> {
-    for (file, IdRange { inside, count, .. }) in [(&b"/gid_map"[..], gids), (b"/uid_map", uids)] {
-        let line = ShortText::of_numbers([inside, inside, count]);
+/// The text of an id map.
+type Lines = Text<128>;
+
+/// Lines that map ids to the same ids outside.
+fn lines(ranges: List<'_, IdRange>) -> Result<Lines> {
+    let mut lines = Lines::empty();
+    for IdRange { inside, count, .. } in ranges.iter() {
+        lines.push(ShortText::of_numbers([inside, inside, count]).as_bytes())?;
+    }
+    Ok(lines)
+}
+
+/// Writes the maps of groups and users.
+fn map(pid: i32, lines: &[Lines; 2]) -> Result<()> {
+    for (file, lines) in [&b"/gid_map"[..], b"/uid_map"].into_iter().zip(lines) {
         let path = ShortText::numbered(b"/proc/", pid.unsigned_abs().into(), file);
-        sys::write_file(path.as_c_str(), line.as_bytes())?;
+        sys::write_file(path.as_c_str(), lines.as_bytes())?;
     }
     Ok(())
 }

@@ -232,7 +232,13 @@ wire_data! {
         /// Beside the request: the control socket of the copy, then its cgroup entry descriptors,
         /// `cgroup_entries` of them. With `maps`, the template maps the ids `uids` and `gids` to
         /// the same ids outside. Without it, the copy writes its own maps.
-        10 Clone { namespaces: u64, maps: bool, uids: IdRange, gids: IdRange, cgroup_entries: u32, }
+        10 Clone {
+            namespaces: u64,
+            maps: bool,
+            uids: List<'a, IdRange>,
+            gids: List<'a, IdRange>,
+            cgroup_entries: u32,
+        }
         /// Asks a warden that was executed outside the namespaces of the sandbox to enter them.
         /// This is its first request.
         ///

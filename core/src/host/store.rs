@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   STORE/empty/               below the first layer of every image
-//!   STORE/layers/KEY/fs/       the files of one layer, as overlays take them
+//!   STORE/layers/KEY/fs/upper/  the files of one layer, as overlays take them
 //!   STORE/images/NAME          a record: the layers, and what a command needs to know
 //!   STORE/work/KEY/            a layer that is being made, or being removed
 //! ```

@@ -120,10 +120,7 @@ impl<'a> Import<'a> {
     /// Puts a layer into the store, or removes what a failed import has made.
     fn finish(&self, work: Work, made: Result<(Key, Size)>) -> Result<Layer> {
         match made {
-            Ok((key, size)) => {
-                let files = work.path().join(CHANGES).join("upper");
-                work.finish(key, &files, size)
-            }
+            Ok((key, size)) => work.finish(key, size),
             Err(error) => {
                 // If this fails too, the next collection removes it. The first error is the cause.
                 let _ = self.abandon(work);
@@ -176,7 +173,7 @@ impl<'a> Import<'a> {
         bounds: Bounds,
         unpack: impl FnOnce(&mut layer::Layer) -> Result<String>,
     ) -> Result<(String, Size)> {
-        let changes = work.path().join(CHANGES);
+        let changes = work.changes();
         self.store.make(&changes)?;
         let below: Vec<PathBuf> =
             std::iter::once(self.store.empty()).chain(below.iter().cloned()).collect();
@@ -194,9 +191,6 @@ pub fn clear(store: &Place, directory: &Path) -> Result<()> {
         if has_range { Unpacker::empty(directory) } else { Err(error) }
     })
 }
-
-/// Where the overlay of the unpacker keeps its changes: the files of the layer.
-const CHANGES: &str = "new";
 
 /// Unpacks an archive. Returns the digest of all of it.
 pub fn unpack_archive(

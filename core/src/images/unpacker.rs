@@ -113,7 +113,8 @@ impl Unpacker {
         let bind = Bind::new(directory, DESTINATION).writable();
         let mut unpacker = Unpacker::start(sandbox(Some(Ids::Range)).entry(bind))?;
         let keep = ListBuilder::new(Vec::new());
-        unpacker.entry(&Entry::Clear { path: c"", keep: keep.list() })?;
+        let (path, keep) = (c"", keep.list());
+        unpacker.entry(&Entry::Clear { path, after: c"", until: c"", keep })?;
         unpacker.finish()
     }
 

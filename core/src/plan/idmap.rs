@@ -270,17 +270,31 @@ impl Mapping {
         let same = |range: IdRange| IdRange { outside: range.inside, ..range };
         match self {
             Mapping::Range { uids, gids } => Mapping::Range { uids: same(uids), gids: same(gids) },
-            // Together with 0, they are in one piece inside.
-            Mapping::Subordinate(ids) => {
-                let all =
-                    |range: IdRange| IdRange { inside: 0, outside: 0, count: range.count + 1 };
-                Mapping::Range { uids: all(ids.uids), gids: all(ids.gids) }
+            Mapping::Subordinate(Subordinate { uids, gids, .. }) => {
+                let (uids, gids) = (same(uids), same(gids));
+                Mapping::Subordinate(Subordinate { own: (0, 0), uids, gids })
             }
             Mapping::Own
             | Mapping::Same
             | Mapping::Unchanged { .. }
             | Mapping::Shared { .. }
             | Mapping::Joined => self,
+        }
+    }
+
+    /// The lines of the maps of users and groups, if the caller or a template writes them.
+    pub fn lines(self) -> Option<(Vec<IdRange>, Vec<IdRange>)> {
+        match self {
+            Mapping::Range { uids, gids } => Some((vec![uids], vec![gids])),
+            Mapping::Subordinate(ids) => Some((
+                Subordinate::lines(ids.own.0, ids.uids).to_vec(),
+                Subordinate::lines(ids.own.1, ids.gids).to_vec(),
+            )),
+            Mapping::Own
+            | Mapping::Same
+            | Mapping::Unchanged { .. }
+            | Mapping::Shared { .. }
+            | Mapping::Joined => None,
         }
     }
 

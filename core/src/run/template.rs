@@ -10,8 +10,8 @@ use crate::plan::{Manner, Part, Plan, copy};
 use crate::run::alive::Alive;
 use crate::run::sandbox::Sandbox;
 use crate::run::warden::Warden;
+use crate::wire::codec::ListBuilder;
 use crate::wire::message::{NETWORK_FILES, Report, Request};
-use crate::wire::plan::IdRange;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,20 +78,17 @@ impl Template {
 
     /// Asks for a copy. `theirs` becomes the copy's command socket.
     pub fn request_copy(&self, plan: &Plan, theirs: &Socket, entries: &[File]) -> Result<()> {
-        let (maps, uids, gids) = match plan.manner.mapping {
-            Mapping::Range { uids, gids } => (true, uids, gids),
-            Mapping::Own
-            | Mapping::Same
-            | Mapping::Subordinate(_)
-            | Mapping::Unchanged { .. }
-            | Mapping::Shared { .. }
-            | Mapping::Joined => (false, IdRange::default(), IdRange::default()),
-        };
+        let lines = plan.manner.mapping.lines();
+        let (mut uids, mut gids) = (ListBuilder::new(Vec::new()), ListBuilder::new(Vec::new()));
+        for (uid, gid) in lines.iter().flat_map(|(all, others)| all.iter().zip(others)) {
+            uids.push(uid);
+            gids.push(gid);
+        }
         let request = Request::Clone {
             namespaces: plan.flags,
-            maps,
-            uids,
-            gids,
+            maps: lines.is_some(),
+            uids: uids.list(),
+            gids: gids.list(),
             cgroup_entries: entries.len() as u32,
         };
         let descriptors: Vec<BorrowedFd<'_>> =

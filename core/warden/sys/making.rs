@@ -1,11 +1,15 @@
 //! Files as an image describes them, which the unpacker makes (core/unpacker).
 
 use super::number as nr;
-use super::{AT_SYMLINK_NOFOLLOW, Fd, Result, done};
+use super::{AT_SYMLINK_NOFOLLOW, Errno, Fd, Result, done};
 use core::ffi::CStr;
 
 const AT_REMOVEDIR: u32 = 0x200;
 const S_IFIFO: u32 = 0o010000;
+
+impl Errno {
+    pub const EISDIR: Errno = Errno(21);
+}
 
 /// Makes another name for a file. A link is not followed.
 pub fn hard_link(from: i32, name: &CStr, directory: i32, new: &CStr) -> Result<()> {

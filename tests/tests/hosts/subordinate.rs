@@ -60,13 +60,10 @@ fn a_user_with_subordinate_ids_has_a_range() {
         run --ids auto -- awk '{print $1, $2, $3}' /proc/self/uid_map
         run --ids single -- sh -c 'touch /tmp/f; chown 33:44 /tmp/f' 2>&1 | grep -o 'Invalid argument'
         echo '{\"args\": [\"awk\", \"{print $3}\", \"/proc/self/uid_map\"]}' |
-            $SECLUDE batch --ids range - | grep -o '65536'";
+            $SECLUDE batch --ids range - | grep -o '65535'";
     let Some(output) = as_owner_of("nobody:300000:65536\n", script) else { return };
     let (stdout, stderr) = told(&output);
-    assert_eq!(
-        stdout, "33:44\n0 65534 1\n1 300000 65535\nInvalid argument\n65536\n",
-        "{stderr}"
-    );
+    assert_eq!(stdout, "33:44\n0 65534 1\n1 300000 65535\nInvalid argument\n65535\n", "{stderr}");
 }
 
 #[test]

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Where the overlay, through which a layer is made, keeps its changes. They stay where the kernel
+/// has put them: an owner without privileges cannot move a directory that it may not write to.
+const CHANGES: &str = "fs";
+const FILES: &str = "fs/upper";
 /// The file with the size of a layer.
 const SIZE: &str = "size";
 
@@ -108,7 +112,7 @@ pub struct Layer {
 impl Layer {
     /// The directory with its files.
     pub fn files(&self) -> PathBuf {
-        self.path.join("fs")
+        self.path.join(FILES)
     }
 }
 
@@ -282,21 +286,20 @@ impl Work {
         &self.path
     }
 
-    /// Puts the files that are at `files` into the store, and everything that was written to its
-    /// file system on the disk before that.
-    pub fn finish(self, key: Key, files: &Path, size: Size) -> Result<Layer> {
+    /// The directory in which an overlay is to keep the files.
+    pub fn changes(&self) -> PathBuf {
+        self.path.join(CHANGES)
+    }
+
+    /// Puts the files into the store, and everything that was written to its file system on the
+    /// disk before that.
+    pub fn finish(self, key: Key, size: Size) -> Result<Layer> {
         let (place, own) = (self.place.clone(), self.path.clone());
         let failed = |error| place.failed("finish", &own, error);
-        move_directory(files, &self.path.join("fs")).map_err(failed)?;
         let text = serde_json::to_vec(&size).map_err(|error| failed(error.into()))?;
         fs::write(self.path.join(SIZE), text).map_err(failed)?;
         // What the overlay has left beside the files.
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name() != "fs" && entry.file_name() != SIZE {
-                place.remove(&entry.path())?;
-            }
-        }
+        place.remove(&self.changes().join("work"))?;
         nix::unistd::syncfs(&*self.lock).map_err(|errno| failed(errno.into()))?;
         let path = place.layer_path(&key);
         match fs::rename(&self.path, &path) {
@@ -314,18 +317,6 @@ impl Work {
             }
         }
     }
-}
-
-/// Gives a directory another parent. The kernel changes `..` in it, for which an owner without
-/// privileges must have write permission: the root directories of some images have none.
-fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
-    let own = fs::symlink_metadata(from)?.permissions();
-    if own.mode() & 0o200 != 0 {
-        return fs::rename(from, to);
-    }
-    fs::set_permissions(from, fs::Permissions::from_mode(own.mode() | 0o200))?;
-    fs::rename(from, to)?;
-    fs::set_permissions(to, own)
 }
 
 /// A layer that nothing finds any more, with its files.
