@@ -17,4 +17,5 @@ pub mod stage_clock;
 pub mod store;
 pub mod surroundings;
 pub mod terminal;
+pub mod tree_copy;
 pub mod trees;

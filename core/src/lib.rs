@@ -131,6 +131,7 @@ pub use look::doctor::{Check, Report, State, doctor};
 pub use look::learn::Learned;
 pub use look::namespaces::{LiveNamespace, Namespaces, namespaces};
 // The types of all kinds of entries, and nothing else.
+pub use host::tree_copy::{Copied, CopyProgress};
 pub use policy::entries::*;
 pub use policy::outcome::{Attempt, EgressReport, Ended, Enforced, MemorySource, Outcome};
 pub use policy::outcome::{Pressure, Protection, Usage};
@@ -150,7 +151,7 @@ pub use run::ports::PublishedPort;
 pub use run::sandbox::Sandbox;
 pub use run::template::{NetworkStatistics, RetiredNetwork};
 pub use run::testing;
-pub use run::transfer::{Copied, Transfer};
+pub use run::transfer::Transfer;
 
 /// Returns the warden's executable, for installing it at a path: see [`Sandbox::warden`].
 pub fn warden_program() -> &'static [u8] {

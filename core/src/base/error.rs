@@ -99,6 +99,19 @@ impl Error {
         }
     }
 
+    /// The caller could not start a thread.
+    pub(crate) fn of_thread(action: &str, error: std::io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(errno @ (libc::EAGAIN | libc::ENOMEM)) => {
+                Error::new(ErrorKind::HostLimit, action).errno(errno).hint(
+                    "a limit on processes and threads is reached: RLIMIT_NPROC (ulimit -u), \
+                    pids.max of the caller's cgroup, or kernel.threads-max",
+                )
+            }
+            _ => Error::io(action, error),
+        }
+    }
+
     pub(crate) fn because(mut self, cause: impl Into<String>) -> Error {
         self.0.cause = Some(cause.into());
         self

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::MFdFlags;
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -532,4 +533,16 @@ pub fn own(number: i32) -> OwnedFd {
     // SAFETY: every caller passes a number that the kernel has just returned, and nothing else
     // owns.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Makes the empty file `to` share the blocks of `from`, which are copied when one is written to:
+/// FICLONE, `ioctl_ficlone(2)`.
+///
+/// # Errors
+///
+/// EOPNOTSUPP or EXDEV if the file systems cannot.
+pub fn share_blocks(from: &File, to: &File) -> nix::Result<()> {
+    // SAFETY: the request takes a descriptor, by value.
+    let result = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) };
+    Errno::result(result).map(drop)
 }

@@ -9,7 +9,6 @@ mod times;
 use crate::base::error::{Error, Result};
 use crate::run::alive::Alive;
 use crate::run::command::Command;
-use crate::run::failure;
 use crate::run::ground::{Ground, Place};
 use crate::run::sandbox::Sandbox;
 use crate::run::template::{self, NetworkStatistics};
@@ -184,7 +183,7 @@ impl Pool {
                 .name("seclude-pool".into())
                 .spawn(move || shared.keep_filled());
             let maker =
-                maker.map_err(|error| failure::of_thread("start a thread of the pool", error))?;
+                maker.map_err(|error| Error::of_thread("start a thread of the pool", error))?;
             handle.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
         }
         Ok(Pool(Arc::new(handle)))

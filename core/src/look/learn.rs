@@ -7,7 +7,6 @@ use crate::policy::outcome::Ended;
 use crate::policy::seccomp::{Action, Profile, Seccomp, Syscall};
 use crate::run::child::Child;
 use crate::run::command::{Command, Output, Stream, never_refused};
-use crate::run::failure;
 use crate::run::ground::Ground;
 use crate::run::sandbox::Sandbox;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +128,7 @@ impl Command {
             let watcher = std::thread::Builder::new()
                 .spawn_scoped(scope, move || watch(listener, filter, command.as_fd()));
             let watcher = watcher.map_err(|error| {
-                failure::of_thread("start a thread that watches the command", error)
+                Error::of_thread("start a thread that watches the command", error)
             })?;
             let output = child.wait_with_output();
             let seen = watcher.join().map_err(|_| {

@@ -271,16 +271,3 @@ pub fn of_own_descriptor(error: std::io::Error) -> Error {
         _ => Error::io(action, error),
     }
 }
-
-/// The caller could not start a thread.
-pub fn of_thread(action: &str, error: std::io::Error) -> Error {
-    match error.raw_os_error() {
-        Some(errno @ (libc::EAGAIN | libc::ENOMEM)) => Error::new(ErrorKind::HostLimit, action)
-            .errno(errno)
-            .hint(
-            "a limit on processes and threads is reached: RLIMIT_NPROC (ulimit -u), pids.max of \
-            the caller's cgroup, or kernel.threads-max",
-        ),
-        _ => Error::io(action, error),
-    }
-}

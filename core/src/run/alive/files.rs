@@ -2,6 +2,7 @@
 
 use super::Alive;
 use crate::base::error::{Error, Result};
+use crate::host::tree_copy;
 use crate::policy::check_inside;
 use crate::run::transfer::{self, Copied, Owner, Side, Transfer, path_of};
 use std::os::fd::OwnedFd;
@@ -23,7 +24,7 @@ impl Alive {
         };
         // Read with the rights of the sandbox's user. Otherwise a program inside could move a file
         // here that it may not read, and get it out in the caller's name.
-        transfer.run(self.side(inside.as_ref())?, to)
+        tree_copy::copy(&transfer.rules, self.side(inside.as_ref())?, to)
     }
 
     pub fn copy_in(
@@ -37,7 +38,7 @@ impl Alive {
         let from =
             Side { directory: transfer::open_directory(base)?, path, shown: path, owner: None };
         transfer::split(inside.as_ref())?;
-        transfer.run(from, self.side(inside.as_ref())?)
+        tree_copy::copy(&transfer.rules, from, self.side(inside.as_ref())?)
     }
 
     fn side<'a>(&self, inside: &'a Path) -> Result<Side<'a>> {

@@ -4,13 +4,12 @@
 //! of its own. Between both, processes that still run in a cell may exchange entries: an entry is
 //! found again without following links, and whatever is there then is looked at anew.
 
-use super::acting::{Actor, in_own_thread};
-use super::copying::{Copying, LIST};
-use super::disk::Disk;
 use super::memory::Memory;
-use super::sink::Sink;
-use super::{Copied, Owner, Transfer, created, failed, find, split};
+use super::{Owner, Transfer};
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::host::tree_copy::{
+    Actor, Copied, Copying, Disk, LIST, Rules, Sink, created, failed, find, session, split,
+};
 use crate::run::collect::CollectedFile;
 use crate::run::collect::pattern::{Name, Pattern};
 use nix::dir::Dir;
@@ -53,11 +52,8 @@ impl Tree<'_> {
         &self,
         transfer: &Transfer,
     ) -> Result<(Copied, Vec<usize>, Vec<CollectedFile>)> {
-        in_own_thread(&[self.owner], || {
-            let mut copying = Copying::new(transfer, Actor::new(self.owner)?, Memory::default());
-            let unmatched = self.copy(&mut copying)?;
-            Ok((copying.copied, unmatched, copying.sink.files))
-        })
+        self.copy(&transfer.rules, || Ok(Memory::default()))
+            .map(|(copied, unmatched, memory)| (copied, unmatched, memory.files))
     }
 
     /// Collects into an empty directory of the caller's. After an error it is empty again, except
@@ -67,24 +63,34 @@ impl Tree<'_> {
         transfer: &Transfer,
         place: OwnedFd,
     ) -> Result<(Copied, Vec<usize>)> {
-        in_own_thread(&[self.owner], || {
-            let reader = Actor::new(self.owner)?;
-            let sink = Disk::new(Actor::new(None)?, place, ", or lower max_bytes")?;
-            let mut copying = Copying::new(transfer, reader, sink);
-            match self.copy(&mut copying) {
-                Ok(unmatched) => Ok((copying.copied, unmatched)),
+        let (copied, unmatched, _) =
+            self.copy(&transfer.rules, || Disk::new(place, ", or lower max_bytes"))?;
+        Ok((copied, unmatched))
+    }
+
+    /// Collects into a sink.
+    fn copy<S: Sink + Send>(
+        &self,
+        rules: &Rules,
+        sink: impl FnOnce() -> Result<S> + Send,
+    ) -> Result<(Copied, Vec<usize>, S)> {
+        session(&[self.owner], rules.watcher.as_ref(), |ticker| {
+            let (reader, writer) = (Actor::new(self.owner)?, Actor::new(None)?);
+            let mut copying = Copying::new(rules, &reader, &writer, sink()?, ticker)?;
+            match self.copy_matches(&mut copying) {
+                Ok(unmatched) => Ok((copying.copied, unmatched, copying.sink)),
                 Err(error) => {
-                    copying.sink.undo();
+                    copying.undo();
                     Err(error)
                 }
             }
         })
     }
 
-    fn copy<S: Sink>(&self, copying: &mut Copying<'_, S>) -> Result<Vec<usize>> {
+    fn copy_matches<S: Sink>(&self, copying: &mut Copying<'_, S>) -> Result<Vec<usize>> {
         let mut matching = Matching {
-            transfer: copying.transfer,
-            reader: &copying.reader,
+            rules: copying.rules,
+            reader: copying.reader,
             at: PathBuf::new(),
             found: BTreeMap::new(),
             passed: 0,
@@ -117,10 +123,11 @@ impl Tree<'_> {
                 lead(copying, &mut inside, parent)?;
                 copying.at.clone_from(&path);
             }
-            copying.copy_entry(entry.as_fd(), &name, 0)?;
+            copying.copy_entry(entry, &name, 0)?;
             last = Some(path);
         }
         lead(copying, &mut inside, Path::new(""))?;
+        copying.finish()?;
         Ok(unmatched)
     }
 
@@ -186,11 +193,11 @@ fn lead<S: Sink>(
     }
     let common = inside.iter().zip(&names).take_while(|(one, other)| one == other).count();
     while inside.len() > common {
-        copying.sink.leave(&copying.at, LEADING)?;
+        copying.leave(LEADING)?;
         inside.pop();
     }
     for name in names.into_iter().skip(common) {
-        copying.sink.enter(&copying.at, &name)?;
+        copying.enter(&name)?;
         inside.push(name);
     }
     Ok(())
@@ -198,7 +205,7 @@ fn lead<S: Sink>(
 
 /// A search on its way.
 struct Matching<'a> {
-    transfer: &'a Transfer,
+    rules: &'a Rules,
     reader: &'a Actor,
     /// The current path, as the result names it.
     at: PathBuf,
@@ -248,8 +255,8 @@ impl Matching<'_> {
     /// Checks the number of matches or directories so far. Each takes time or memory. A bound that
     /// is lower than the number of names in the patterns must not stop the search for these.
     fn check(&self, number: u64) -> Result<()> {
-        if number > self.transfer.max_entries.saturating_add(self.spelled_out) {
-            return Err(self.transfer.too_many(&self.at));
+        if number > self.rules.max_entries.saturating_add(self.spelled_out) {
+            return Err(self.rules.too_many(&self.at));
         }
         Ok(())
     }
@@ -268,8 +275,8 @@ impl Matching<'_> {
             if matches!(bytes, b"." | b"..") || !name.matches(bytes) {
                 continue;
             }
-            if names.len() as u64 >= self.transfer.max_entries {
-                return Err(self.transfer.too_many(&self.at));
+            if names.len() as u64 >= self.rules.max_entries {
+                return Err(self.rules.too_many(&self.at));
             }
             names.push(entry.file_name().to_owned());
         }

@@ -1,13 +1,16 @@
 //! Copies that stay in memory. Directories are not kept: the paths of the files name them.
 
-use super::sink::Sink;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::host::tree_copy::{Contents, Sink};
 use crate::run::collect::CollectedFile;
 use nix::sys::stat::Mode;
 use std::ffi::CString;
 use std::path::Path;
 
-/// The files so far. The last one may still be growing.
+/// How much memory is added for a file that has grown.
+const PIECE: usize = 64 << 10;
+
+/// The files so far.
 #[derive(Default)]
 pub struct Memory {
     pub files: Vec<CollectedFile>,
@@ -30,25 +33,33 @@ impl Sink for Memory {
         Ok(())
     }
 
-    fn begin(&mut self, at: &Path, _: &CString, length: u64) -> Result<()> {
-        let mut contents = Vec::new();
-        // The bound of the copy has been checked, so the length is no more than that.
-        reserve(&mut contents, usize::try_from(length).unwrap_or(usize::MAX), at)?;
-        self.files.push(CollectedFile { path: at.into(), contents, permissions: 0 });
-        Ok(())
-    }
-
-    fn write(&mut self, at: &Path, bytes: &[u8]) -> Result<()> {
-        let Some(file) = self.files.last_mut() else { return Ok(()) };
-        reserve(&mut file.contents, bytes.len(), at)?;
-        file.contents.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn end(&mut self, _: &Path, mode: Mode) -> Result<()> {
-        if let Some(file) = self.files.last_mut() {
-            file.permissions = mode.bits();
+    fn file(&mut self, _: &CString, contents: &mut Contents<'_>, mode: Mode) -> Result<()> {
+        let at = contents.at;
+        let mut bytes = Vec::new();
+        let mut length = 0;
+        loop {
+            if length == bytes.len() {
+                // One byte more than there should be shows the end of the file.
+                let expected = usize::try_from(contents.length()).unwrap_or(usize::MAX);
+                let more = if length == 0 { expected.saturating_add(1) } else { PIECE };
+                reserve(&mut bytes, more, at)?;
+                bytes.resize(length + more, 0);
+            }
+            match contents.read_at(&mut bytes[length..], length as u64)? {
+                0 => break,
+                count => length += count,
+            }
         }
+        bytes.truncate(length);
+        self.files.push(CollectedFile {
+            path: at.into(),
+            contents: bytes,
+            permissions: mode.bits(),
+        });
         Ok(())
+    }
+
+    fn undo(&mut self) {
+        self.files.clear();
     }
 }

@@ -1,34 +1,28 @@
 //! Copies that become files below a directory. What has been made can be undone.
 
-use super::acting::Actor;
 use super::created::{self, Created};
-use super::failed;
-use super::sink::Sink;
+use super::filling::Filling;
+use super::{Contents, Sink, failed};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::host::{file_size, socket};
+use crate::host::socket;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat};
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+/// What the owner of a file may always do with it.
+const OWN: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
 /// A directory that copies are put into.
 pub struct Disk {
-    /// The user whose rights apply to writing, and who owns the copies.
-    pub writer: Actor,
     place: OwnedFd,
     /// What has been made in `place`, without the directories that are being filled.
     created: Vec<Created>,
     /// The directories that are being filled, outer ones first.
     open: Vec<Level>,
-    /// The file that is being written, and its length so far.
-    file: Option<(File, u64)>,
-    /// The caller's limit on the size of files.
-    largest: u64,
-    /// What to do if that limit is too low, for the hint of the error.
-    remedy: &'static str,
+    filling: Filling,
 }
 
 struct Level {
@@ -39,10 +33,11 @@ struct Level {
 }
 
 impl Disk {
-    pub fn new(writer: Actor, place: OwnedFd, remedy: &'static str) -> Result<Disk> {
+    /// `remedy` is what to do if the caller's limit on the size of files is too low, for the hint
+    /// of the error.
+    pub fn new(place: OwnedFd, remedy: &'static str) -> Result<Disk> {
         let (created, open) = (Vec::new(), Vec::new());
-        let largest = file_size::limit()?;
-        Ok(Disk { writer, place, created, open, file: None, largest, remedy })
+        Ok(Disk { place, created, open, filling: Filling::new(remedy)? })
     }
 
     fn here(&self) -> BorrowedFd<'_> {
@@ -59,18 +54,6 @@ impl Disk {
         self.note(Created::directory(&name, &status, contents));
         Some(directory)
     }
-
-    /// Removes what has been made, with the same rights that made it. What these rights cannot
-    /// remove stays.
-    pub fn undo(mut self) {
-        while self.close().is_some() {}
-        let _ = self.writer.act(|| created::undo(self.place.as_fd(), &self.created));
-    }
-
-    fn check_size(&self, bytes: u64, at: &Path) -> Result<()> {
-        let action = format!("copy {}", at.display());
-        file_size::check(bytes, self.largest, &action, self.remedy).map_err(|error| error.at(at))
-    }
 }
 
 impl Sink for Disk {
@@ -80,15 +63,15 @@ impl Sink for Disk {
             .union(OFlag::O_NOFOLLOW)
             .union(OFlag::O_CLOEXEC);
         // Only the owner has rights to the directory while it is filled. The final mode comes last.
-        let new = self.writer.act(|| -> nix::Result<(OwnedFd, FileStat, bool)> {
+        let make = || -> nix::Result<(OwnedFd, FileStat, bool)> {
             mkdirat(self.here(), name.as_c_str(), Mode::S_IRWXU)?;
             let new = openat(self.here(), name.as_c_str(), LIST, Mode::empty())?;
             let status = fstat(&new)?;
             let empty = created::is_empty(new.as_fd())?;
             Ok((new, status, empty))
-        })?;
+        };
         let (directory, status, empty) =
-            new.map_err(|errno| failed(at, "make a directory for", errno))?;
+            make().map_err(|errno| failed(at, "make a directory for", errno))?;
         if !empty {
             // Do not note it, so that the undo leaves it alone.
             let action = format!("make a directory for {}", at.display());
@@ -102,44 +85,43 @@ impl Sink for Disk {
 
     fn leave(&mut self, at: &Path, mode: Mode) -> Result<()> {
         let Some(directory) = self.close() else { return Ok(()) };
-        let changed = self.writer.act(|| fchmod(&directory, mode | Mode::S_IRWXU))?;
-        changed.map_err(|errno| failed(at, "set the mode of the copy of", errno))
+        fchmod(&directory, mode | Mode::S_IRWXU)
+            .map_err(|errno| failed(at, "set the mode of the copy of", errno))
     }
 
-    fn begin(&mut self, at: &Path, name: &CString, length: u64) -> Result<()> {
+    fn file(&mut self, name: &CString, contents: &mut Contents<'_>, mode: Mode) -> Result<()> {
         const NEW: OFlag = OFlag::O_WRONLY
             .union(OFlag::O_CREAT)
             .union(OFlag::O_EXCL)
             .union(OFlag::O_NOFOLLOW)
             .union(OFlag::O_CLOEXEC);
-        self.check_size(length, at)?;
-        let new = self.writer.act(|| -> nix::Result<(OwnedFd, FileStat)> {
-            let new = openat(self.here(), name.as_c_str(), NEW, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let mode = mode | OWN;
+        self.filling.check_size(contents, contents.length())?;
+        // Where others could find it, only the owner has rights to the file while it is filled.
+        let first = if self.open.is_empty() { OWN } else { mode };
+        let make = || -> nix::Result<(OwnedFd, FileStat)> {
+            let new = openat(self.here(), name.as_c_str(), NEW, first)?;
             let status = fstat(&new)?;
             Ok((new, status))
-        })?;
-        let (new, status) = new.map_err(|errno| failed(at, "make a file for", errno))?;
+        };
+        let (new, status) = make().map_err(|errno| contents.failed("make a file for", errno))?;
         self.note(Created::file(name, &status));
         // If a standard stream is closed, the new file could get its number. What another thread
         // prints would then end up in the copy.
-        self.file = Some((File::from(socket::above_stdio(new)?), 0));
+        let file = File::from(socket::above_stdio(new)?);
+        self.filling.fill(contents, &file, &status)?;
+        // The umask, or a default ACL of the directory, may have taken permissions away.
+        if status.st_mode & 0o7777 != mode.bits() {
+            fchmod(&file, mode)
+                .map_err(|errno| contents.failed("set the mode of the copy of", errno))?;
+        }
         Ok(())
     }
 
-    fn write(&mut self, at: &Path, bytes: &[u8]) -> Result<()> {
-        let Some((mut file, written)) = self.file.take() else { return Ok(()) };
-        let length = written + bytes.len() as u64;
-        self.check_size(length, at)?;
-        file.write_all(bytes).map_err(|error| {
-            Error::io(format!("write the copy of {}", at.display()), error).at(at)
-        })?;
-        self.file = Some((file, length));
-        Ok(())
-    }
-
-    fn end(&mut self, at: &Path, mode: Mode) -> Result<()> {
-        let Some((file, _)) = self.file.take() else { return Ok(()) };
-        let changed = self.writer.act(|| fchmod(&file, mode | Mode::S_IRUSR | Mode::S_IWUSR))?;
-        changed.map_err(|errno| failed(at, "set the mode of the copy of", errno))
+    /// Removes what has been made, with the same rights that made it. What these rights cannot
+    /// remove stays.
+    fn undo(&mut self) {
+        while self.close().is_some() {}
+        created::undo(self.place.as_fd(), &self.created);
     }
 }

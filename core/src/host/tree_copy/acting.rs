@@ -5,11 +5,14 @@
 //! ends with the copy. So no thread of the caller's ever has other rights than before, whatever
 //! fails.
 
+use super::progress::{CopyProgress, Ticker, Watcher};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::sys;
-use crate::run::failure;
 use nix::sys::prctl::{get_dumpable, set_dumpable};
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setfsgid, setfsuid};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc;
 use std::thread;
 
 /// A user id and a group id in the caller's user namespace.
@@ -22,22 +25,60 @@ pub type Owner = (u32, u32);
 const OVER_FILES: u64 =
     1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 32;
 
-/// Runs `copy` in a thread of its own if one of `owners` is given, so that it may change its
-/// credentials.
-pub fn in_own_thread<T: Send>(
+/// Runs `copy`, in a thread of its own if one of `owners` is given, so that it may change its
+/// credentials. `watcher` is called in the caller's thread.
+pub fn session<T: Send>(
     owners: &[Option<Owner>],
-    copy: impl FnOnce() -> Result<T> + Send,
+    watcher: Option<&Watcher>,
+    copy: impl FnOnce(Ticker<'_>) -> Result<T> + Send,
 ) -> Result<T> {
-    if owners.iter().all(Option::is_none) {
-        return copy();
+    let mut panic = None;
+    // If the caller's function panics, the copy is undone before the panic goes on.
+    let mut tell = |progress| {
+        let told = AssertUnwindSafe(|| {
+            watcher.map_or(ControlFlow::Continue(()), |watcher| watcher.tell(progress))
+        });
+        catch_unwind(told).unwrap_or_else(|cause| {
+            panic = Some(cause);
+            ControlFlow::Break(())
+        })
+    };
+    let result = if owners.iter().all(Option::is_none) {
+        copy(Ticker::new(watcher.map(|_| Box::new(&mut tell) as _)))
+    } else {
+        in_own_thread(watcher.is_some(), tell, copy)
+    };
+    if let Some(panic) = panic {
+        resume_unwind(panic);
     }
+    result
+}
+
+fn in_own_thread<T: Send>(
+    is_watched: bool,
+    mut tell: impl FnMut(CopyProgress) -> ControlFlow<()>,
+    copy: impl FnOnce(Ticker<'_>) -> Result<T> + Send,
+) -> Result<T> {
     let dumpable = get_dumpable();
+    let (ask, asked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    let copy = move || {
+        let relay = |progress| {
+            let asked = ask.send(progress).is_ok();
+            asked.then(|| answered.recv().ok()).flatten().unwrap_or(ControlFlow::Break(()))
+        };
+        copy(Ticker::new(is_watched.then(|| Box::new(relay) as _)))
+    };
     let result = thread::scope(|scope| {
         let copier = thread::Builder::new().name("seclude-copy".into()).spawn_scoped(scope, copy);
         let copier = copier.map_err(|error| {
-            failure::of_thread("start a thread that acts as the sandbox's user", error)
+            Error::of_thread("start a thread that acts as the sandbox's user", error)
         })?;
-        copier.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        // This ends with the copy.
+        for progress in asked {
+            let _ = answer.send(tell(progress));
+        }
+        copier.join().unwrap_or_else(|panic| resume_unwind(panic))
     });
     // A change of credentials clears the dumpable flag of the whole process
     // (PR_SET_DUMPABLE(2const)).
@@ -170,7 +211,7 @@ mod tests {
             eprintln!("{name}: SKIPPED, for only root may act as others");
             return;
         }
-        in_own_thread(&[Some(OWNER)], || {
+        session(&[Some(OWNER)], None, |_| {
             body(&Actor::new(Some(OWNER))?);
             Ok(())
         })
