@@ -3,13 +3,15 @@
 use crate::boundary::{Answer, Sticky, Structure, bytes, code, free, read, set, write_sized};
 use crate::child::{State, seclude_child};
 use crate::error::seclude_error;
-use seclude_core::{Child, Copied, Transfer};
-use std::ffi::{c_char, c_int};
+use seclude_core::{Child, Copied, CopyProgress, Transfer};
+use std::ffi::{c_char, c_int, c_void};
+use std::ops::ControlFlow;
 
 /// How to copy files and trees, and how much at most.
 ///
 /// The defaults are 256 MiB in 10,000 files and directories, at most 64 directories deep. No
-/// symbolic link is followed. Only files and directories are copied.
+/// symbolic link is followed. Only files and directories are copied, unless
+/// `seclude_transfer_archive` says otherwise.
 pub struct seclude_transfer {
     transfer: Transfer,
     sticky: Option<seclude_error>,
@@ -27,9 +29,9 @@ impl Sticky for seclude_transfer {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct seclude_copied {
-    /// Files and directories.
+    /// Files and directories, and symbolic links that were copied (`seclude_transfer_archive`).
     pub entries: u64,
-    /// Bytes in files.
+    /// Bytes in files. Further hard links to a file add none.
     pub bytes: u64,
     /// Symbolic links, pipes, sockets and devices that were left out
     /// (`seclude_transfer_skip_special`).
@@ -74,11 +76,68 @@ pub unsafe extern "C" fn seclude_transfer_max_entries(
 }
 
 /// Leaves out symbolic links, pipes, sockets and devices, and counts them. By default they are an
-/// error.
+/// error. With `seclude_transfer_archive`, symbolic links are copied instead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_transfer_skip_special(transfer: *mut seclude_transfer) {
     set(transfer, |object| {
         object.transfer = object.transfer.clone().skip_special();
+        Ok(())
+    });
+}
+
+/// Copies as `cp -a` does: symbolic links are made anew with the same target, further hard links to
+/// a file become hard links to its copy, and files and directories keep the time of their last
+/// modification. Ownership and extended attributes are not copied.
+///
+/// No link is followed for that, but whoever reads the copies may follow them, and a program may
+/// have made them lead anywhere.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_archive(transfer: *mut seclude_transfer) {
+    set(transfer, |object| {
+        object.transfer = object.transfer.clone().archive();
+        Ok(())
+    });
+}
+
+/// The function and its argument, which the program vouches for.
+struct Callback {
+    progress: Progress,
+    data: *mut c_void,
+}
+
+type Progress = extern "C" fn(entries: u64, bytes: u64, data: *mut c_void) -> c_int;
+
+// SAFETY: the header says that the function is called in the thread that copies.
+unsafe impl Send for Callback {}
+// SAFETY: as above.
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    fn tell(&self, progress: &CopyProgress) -> ControlFlow<()> {
+        match (self.progress)(progress.entries, progress.bytes, self.data) {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// Has a function told how many entries and bytes have been copied: before the first entry, then at
+/// most ten times a second, and at the end. If it does not return 0, the copy is cancelled: it
+/// fails with the errno ECANCELED, and what has been copied is removed.
+///
+/// It is called with `data` in the thread that copies, or that collects a command's files, and the
+/// copy waits meanwhile. Copies in several threads call it at once. It must not free the objects of
+/// the copy. NULL for `progress` is a mistake.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_transfer_progress(
+    transfer: *mut seclude_transfer,
+    progress: Option<extern "C" fn(entries: u64, bytes: u64, data: *mut c_void) -> c_int>,
+    data: *mut c_void,
+) {
+    set(transfer, |object| {
+        let progress = progress.ok_or_else(|| seclude_error::null("progress"))?;
+        let callback = Callback { progress, data };
+        object.transfer = object.transfer.clone().progress(move |so_far| callback.tell(so_far));
         Ok(())
     });
 }

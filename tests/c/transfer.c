@@ -61,6 +61,52 @@ static void links_are_refused_or_left_out(void)
     seclude_transfer_free(NULL);
 }
 
+static int count(uint64_t entries, uint64_t bytes, void *data)
+{
+    uint64_t *seen = data;
+    seen[0]++;
+    seen[1] = entries;
+    seen[2] = bytes;
+    return seen[0] == seen[3];
+}
+
+static void links_are_kept_and_the_progress_is_told(void)
+{
+    seclude_transfer *transfer = seclude_transfer_new();
+    seclude_copied copied = {0};
+    seclude_error *err = NULL;
+    struct stat first, second;
+    uint64_t seen[4] = {0};
+    CHECK_INT(mkdir(at("tree"), 0755), 0);
+    text_to("tree/file", "text");
+    CHECK_INT(link(at("tree/file"), at("tree/other")), 0);
+    CHECK_INT(symlink("nowhere", at("tree/link")), 0);
+    seclude_transfer_archive(transfer);
+    seclude_transfer_progress(transfer, count, seen);
+    CHECK_OK(seclude_transfer_copy(transfer, place, "tree", at("kept"), &copied, sizeof copied,
+                                   &err),
+             err);
+    CHECK_INT(copied.entries, 4);
+    CHECK_INT(copied.bytes, 4);
+    CHECK(seen[0] >= 2);
+    CHECK_INT(seen[1], 4);
+    CHECK_INT(seen[2], 4);
+    CHECK(lstat(at("kept/link"), &first) == 0 && S_ISLNK(first.st_mode));
+    CHECK(stat(at("kept/file"), &first) == 0 && stat(at("kept/other"), &second) == 0);
+    CHECK(first.st_ino == second.st_ino && first.st_nlink == 2);
+    for (seen[3] = 1; seen[3] <= 2; seen[3]++) {
+        seen[0] = 0;
+        CHECK(seclude_transfer_copy(transfer, place, "tree", at("none"), NULL, 0, &err) < 0);
+        CHECK_INT(seclude_error_errno(err), ECANCELED);
+        CHECK_INT(access(at("none"), F_OK), -1);
+        seclude_error_free(err);
+    }
+    seclude_transfer_progress(transfer, NULL, NULL);
+    CHECK_INT(seclude_transfer_copy(transfer, place, "tree", at("none"), NULL, 0, NULL),
+              SECLUDE_EINVAL);
+    seclude_transfer_free(transfer);
+}
+
 static void in_and_out_while_it_runs(void)
 {
     seclude_sandbox *sandbox = seclude_sandbox_new();
@@ -103,6 +149,7 @@ int main(int argc, char **argv)
 {
     static const struct test TESTS[] = {
         TEST(links_are_refused_or_left_out),
+        TEST(links_are_kept_and_the_progress_is_told),
         TEST(in_and_out_while_it_runs),
     };
     if (!mkdtemp(place) || chmod(place, 0755) != 0)

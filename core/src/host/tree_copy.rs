@@ -33,7 +33,7 @@ pub use contents::Contents;
 pub use copying::{Copying, LIST};
 pub use disk::Disk;
 pub use progress::{CopyProgress, Watcher};
-pub use sink::Sink;
+pub use sink::{Attributes, Sink};
 
 /// The bounds of a copy, and what else applies to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Rules {
     pub max_entries: u64,
     /// Whether what cannot be copied is skipped. Otherwise it is an error.
     pub skips: bool,
+    /// Whether symbolic links, hard links and times of modification are kept.
+    pub archive: bool,
     /// The caller's function that is told about the progress.
     pub watcher: Option<Watcher>,
 }
@@ -52,12 +54,12 @@ pub struct Rules {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
-    /// The number of files and directories.
+    /// The number of files and directories, and of symbolic links that were copied
+    /// ([`Transfer::archive`](crate::Transfer::archive)).
     pub entries: u64,
-    /// The number of bytes in files.
+    /// The number of bytes in files. Further hard links to a file add none.
     pub bytes: u64,
-    /// The paths below the copied one that are neither files nor directories, and were left out
-    /// with [`Transfer::skip_special`](crate::Transfer::skip_special). They count against
+    /// The paths below the copied one that cannot be copied, and were left out with [`Transfer::skip_special`](crate::Transfer::skip_special). They count against
     /// [`Transfer::max_entries`](crate::Transfer::max_entries). All paths together take at most
     /// 4 MiB.
     pub skipped: Vec<PathBuf>,

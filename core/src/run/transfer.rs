@@ -31,7 +31,9 @@ pub struct Transfer {
 impl Default for Transfer {
     fn default() -> Transfer {
         let (max_bytes, max_entries) = (256 << 20, 10_000);
-        Transfer { rules: Rules { max_bytes, max_entries, skips: false, watcher: None } }
+        Transfer {
+            rules: Rules { max_bytes, max_entries, skips: false, archive: false, watcher: None },
+        }
     }
 }
 
@@ -57,10 +59,22 @@ impl Transfer {
     }
 
     /// Skips symbolic links, pipes, sockets and devices, and lists them in [`Copied::skipped`]. By
-    /// default they are an error.
+    /// default they are an error. With [`Transfer::archive`], symbolic links are copied instead.
     #[must_use]
     pub fn skip_special(mut self) -> Transfer {
         self.rules.skips = true;
+        self
+    }
+
+    /// Copies as `cp -a` does: symbolic links are made anew with the same target, further hard
+    /// links to a file become hard links to its copy, and files and directories keep the time of
+    /// their last modification. Ownership and extended attributes are not copied.
+    ///
+    /// No link is followed for that, but whoever reads the copies may follow them, and a program
+    /// may have made them lead anywhere.
+    #[must_use]
+    pub fn archive(mut self) -> Transfer {
+        self.rules.archive = true;
         self
     }
 

@@ -2,6 +2,8 @@
 //! that the command cannot write.
 #![deny(unsafe_code)]
 
+mod archive;
+mod attack;
 mod collect;
 mod copies;
 mod symlinks;

@@ -45,6 +45,13 @@ impl<'a> Contents<'a> {
         self.left
     }
 
+    /// The device and inode numbers of the file, if further hard links to it are to become hard
+    /// links to its copy.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        let has_links = self.rules.archive && self.status.st_nlink > 1;
+        has_links.then_some((self.status.st_dev, self.status.st_ino))
+    }
+
     /// Reads bytes at `offset` and counts them. Returns 0 at the end of the file.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let count = loop {

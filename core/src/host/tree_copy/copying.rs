@@ -5,16 +5,16 @@
 //! opened at one time, and then handed over at one time.
 
 use super::progress::{CopyProgress, Ticker};
-use super::{Actor, Contents, Copied, Rules, Sink, exceeded, failed};
+use super::{Actor, Attributes, Contents, Copied, Rules, Sink, exceeded, failed};
 use crate::base::error::{Error, ErrorKind, Result};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// The deepest level of directories that a copy enters.
@@ -62,6 +62,8 @@ enum What {
     File(File),
     /// By O_PATH.
     Directory(OwnedFd),
+    /// A symbolic link that is to be copied, with its target.
+    Link(CString),
     Special,
 }
 
@@ -128,14 +130,14 @@ impl<'a, S: Sink> Copying<'a, S> {
     }
 
     /// Ends the directory that was begun last.
-    pub fn leave(&mut self, mode: Mode) -> Result<()> {
+    pub fn leave(&mut self, attributes: &Attributes) -> Result<()> {
         let writer = self.writer;
-        writer.act(|| self.sink.leave(&self.at, mode))?
+        writer.act(|| self.sink.leave(&self.at, attributes))?
     }
 
     /// Copies one entry, and all that is below it. `found` refers to it by O_PATH.
     pub fn copy_entry(&mut self, found: OwnedFd, name: &CString, depth: usize) -> Result<()> {
-        let opened = self.reader.act(|| open(&self.descriptors, found))?;
+        let opened = self.reader.act(|| open(&self.descriptors, self.rules.archive, found))?;
         let Opened { status, what } = opened.map_err(|why| self.not_opened(&why))?;
         if let What::Directory(directory) = what {
             return self.copy_directory(directory.as_fd(), &status, name, depth);
@@ -158,7 +160,7 @@ impl<'a, S: Sink> Copying<'a, S> {
         }
         self.enter(name)?;
         self.copy_contents(found, depth)?;
-        self.leave(mode_of(status))
+        self.leave(&Attributes::of(status, self.rules.archive))
     }
 
     /// Copies the entries of a directory, in byte order of their names.
@@ -189,7 +191,9 @@ impl<'a, S: Sink> Copying<'a, S> {
         let mut opened = Vec::with_capacity(names.len().min(TOGETHER));
         let failed = self.reader.act(|| {
             for name in names.iter().take(TOGETHER) {
-                match find(parent, name).and_then(|found| open(&self.descriptors, found)) {
+                match find(parent, name)
+                    .and_then(|found| open(&self.descriptors, self.rules.archive, found))
+                {
                     Ok(entry) => {
                         let is_directory = matches!(entry.what, What::Directory(_));
                         opened.push(entry);
@@ -229,7 +233,15 @@ impl<'a, S: Sink> Copying<'a, S> {
 
     /// Copies or skips an entry that is no directory, with the rights of the writer.
     fn copy_leaf(&mut self, opened: &Opened, name: &CString) -> Result<()> {
-        let What::File(source) = &opened.what else { return self.skip() };
+        let attributes = Attributes::of(&opened.status, self.rules.archive);
+        let source = match &opened.what {
+            What::File(source) => source,
+            What::Link(target) => {
+                self.admit()?;
+                return self.sink.link(&self.at, name, target, &attributes);
+            }
+            What::Directory(_) | What::Special => return self.skip(),
+        };
         self.admit()?;
         let (entries, before) = (self.copied.entries, self.copied.bytes);
         let mut taken = |bytes| {
@@ -239,7 +251,7 @@ impl<'a, S: Sink> Copying<'a, S> {
         let left = self.rules.max_bytes.saturating_sub(before);
         let file = (&*self.at, source, &opened.status);
         let mut contents = Contents::new(file, left, self.rules, &mut taken)?;
-        self.sink.file(name, &mut contents, mode_of(&opened.status))
+        self.sink.file(name, &mut contents, &attributes)
     }
 
     /// Counts an entry that is copied.
@@ -253,8 +265,8 @@ impl<'a, S: Sink> Copying<'a, S> {
         Ok(())
     }
 
-    /// Leaves out an entry that is neither a file nor a directory.
-    fn skip(&mut self) -> Result<()> {
+    /// Leaves out the current entry, which is not copied.
+    pub fn skip(&mut self) -> Result<()> {
         if !self.rules.skips {
             let error = Error::new(ErrorKind::Invalid, format!("copy {}", self.at.display()))
                 .because("it is neither a file nor a directory");
@@ -305,22 +317,24 @@ impl<'a, S: Sink> Copying<'a, S> {
     }
 }
 
-/// The permission bits. The set-user-id, set-group-id and sticky bits are not copied.
-fn mode_of(status: &FileStat) -> Mode {
-    Mode::from_bits_truncate(status.st_mode & 0o777)
-}
-
 /// Finds an entry by O_PATH: opening a device or a pipe for reading could block or have an effect.
 fn find(parent: BorrowedFd<'_>, name: &CString) -> Result<OwnedFd, NotOpened> {
     openat(parent, name.as_c_str(), FOUND, Mode::empty())
         .map_err(|errno| NotOpened { action: "find", errno })
 }
 
-fn open(descriptors: &OwnedFd, found: OwnedFd) -> Result<Opened, NotOpened> {
-    let status = fstat(&found).map_err(|errno| NotOpened { action: "look at", errno })?;
+/// Opens an entry as far as its kind allows. Symbolic links are read if `links`.
+fn open(descriptors: &OwnedFd, links: bool, found: OwnedFd) -> Result<Opened, NotOpened> {
+    let failed = |action| move |errno| NotOpened { action, errno };
+    let status = fstat(&found).map_err(failed("look at"))?;
     let what = match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFDIR => What::Directory(found),
         SFlag::S_IFREG => What::File(open_file(descriptors, &found)?),
+        SFlag::S_IFLNK if links => {
+            let target = readlinkat(&found, c"").map_err(failed("read the link"))?;
+            // The kernel has no targets with a NUL byte.
+            CString::new(target.into_vec()).map_or(What::Special, What::Link)
+        }
         _ => What::Special,
     };
     Ok(Opened { status, what })

@@ -27,7 +27,7 @@ impl Created {
     }
 }
 
-fn identity(status: &FileStat) -> (u64, u64) {
+pub fn identity(status: &FileStat) -> (u64, u64) {
     (status.st_dev, status.st_ino)
 }
 

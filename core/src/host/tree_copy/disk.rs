@@ -2,15 +2,20 @@
 
 use super::created::{self, Created};
 use super::filling::Filling;
-use super::{Contents, Sink, failed};
+use super::{Attributes, Contents, Sink, failed, find};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::socket;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, mkdirat};
-use std::ffi::CString;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{linkat, symlinkat};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What the owner of a file may always do with it.
 const OWN: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
@@ -23,6 +28,18 @@ pub struct Disk {
     /// The directories that are being filled, outer ones first.
     open: Vec<Level>,
     filling: Filling,
+    /// The copies of files that have further hard links, by the identity of the original.
+    linked: HashMap<Identity, FirstLink>,
+}
+
+/// The device and inode numbers of a file.
+type Identity = (u64, u64);
+
+/// A copy that further hard links to the original become hard links to.
+struct FirstLink {
+    /// Its path below the place of the copies.
+    path: PathBuf,
+    identity: Identity,
 }
 
 struct Level {
@@ -37,7 +54,8 @@ impl Disk {
     /// of the error.
     pub fn new(place: OwnedFd, remedy: &'static str) -> Result<Disk> {
         let (created, open) = (Vec::new(), Vec::new());
-        Ok(Disk { place, created, open, filling: Filling::new(remedy)? })
+        let (filling, linked) = (Filling::new(remedy)?, HashMap::new());
+        Ok(Disk { place, created, open, filling, linked })
     }
 
     fn here(&self) -> BorrowedFd<'_> {
@@ -53,6 +71,33 @@ impl Disk {
         let Level { name, directory, status, contents } = self.open.pop()?;
         self.note(Created::directory(&name, &status, contents));
         Some(directory)
+    }
+}
+
+impl Disk {
+    /// The path of a new entry below the place of the copies.
+    fn path_of(&self, name: &CString) -> PathBuf {
+        let above = self.open.iter().map(|level| &level.name);
+        above.chain([name]).map(|name| OsStr::from_bytes(name.to_bytes())).collect()
+    }
+
+    /// Makes a hard link to an earlier copy. Returns whether that was possible: a process may have
+    /// put something else in the place of the copy, or the file system has no hard links.
+    fn link_to(&mut self, first: Identity, name: &CString) -> bool {
+        let Some(first) = self.linked.get(&first) else { return false };
+        let make = || -> nix::Result<FileStat> {
+            let found = find(self.place.as_fd(), &first.path, OFlag::O_PATH)?;
+            if created::identity(&fstat(&found)?) != first.identity {
+                return Err(Errno::ESTALE);
+            }
+            let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            linkat(AT_FDCWD, itself.as_str(), self.here(), name.as_c_str(), follow)?;
+            fstat(&found)
+        };
+        let Ok(status) = make() else { return false };
+        self.note(Created::file(name, &status));
+        true
     }
 }
 
@@ -73,29 +118,36 @@ impl Sink for Disk {
         let (directory, status, empty) =
             make().map_err(|errno| failed(at, "make a directory for", errno))?;
         if !empty {
-            // Do not note it, so that the undo leaves it alone.
-            let action = format!("make a directory for {}", at.display());
-            return Err(Error::new(ErrorKind::Io, action)
-                .because("a process has put another one in its place")
-                .at(at));
+            return Err(displaced(at, "make a directory for"));
         }
         self.open.push(Level { name: name.clone(), directory, status, contents: Vec::new() });
         Ok(())
     }
 
-    fn leave(&mut self, at: &Path, mode: Mode) -> Result<()> {
+    fn leave(&mut self, at: &Path, attributes: &Attributes) -> Result<()> {
         let Some(directory) = self.close() else { return Ok(()) };
-        fchmod(&directory, mode | Mode::S_IRWXU)
-            .map_err(|errno| failed(at, "set the mode of the copy of", errno))
+        fchmod(&directory, attributes.mode | Mode::S_IRWXU)
+            .map_err(|errno| failed(at, "set the mode of the copy of", errno))?;
+        set_time(&directory, attributes)
+            .map_err(|errno| failed(at, "set the time of the copy of", errno))
     }
 
-    fn file(&mut self, name: &CString, contents: &mut Contents<'_>, mode: Mode) -> Result<()> {
+    fn file(
+        &mut self,
+        name: &CString,
+        contents: &mut Contents<'_>,
+        attributes: &Attributes,
+    ) -> Result<()> {
         const NEW: OFlag = OFlag::O_WRONLY
             .union(OFlag::O_CREAT)
             .union(OFlag::O_EXCL)
             .union(OFlag::O_NOFOLLOW)
             .union(OFlag::O_CLOEXEC);
-        let mode = mode | OWN;
+        let original = contents.identity();
+        if original.is_some_and(|original| self.link_to(original, name)) {
+            return Ok(());
+        }
+        let mode = attributes.mode | OWN;
         self.filling.check_size(contents, contents.length())?;
         // Where others could find it, only the owner has rights to the file while it is filled.
         let first = if self.open.is_empty() { OWN } else { mode };
@@ -115,7 +167,40 @@ impl Sink for Disk {
             fchmod(&file, mode)
                 .map_err(|errno| contents.failed("set the mode of the copy of", errno))?;
         }
+        set_time(&file, attributes)
+            .map_err(|errno| contents.failed("set the time of the copy of", errno))?;
+        if let Some(original) = original {
+            let first =
+                FirstLink { path: self.path_of(name), identity: created::identity(&status) };
+            self.linked.insert(original, first);
+        }
         Ok(())
+    }
+
+    fn link(
+        &mut self,
+        at: &Path,
+        name: &CString,
+        target: &CStr,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        const FOUND: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+        let make = || -> nix::Result<Option<FileStat>> {
+            symlinkat(target, self.here(), name.as_c_str())?;
+            let new = openat(self.here(), name.as_c_str(), FOUND, Mode::empty())?;
+            // Of anything but a link, this is an error, or no name.
+            let is_ours = readlinkat(&new, c"").is_ok_and(|is| is.as_bytes() == target.to_bytes());
+            if is_ours { fstat(&new).map(Some) } else { Ok(None) }
+        };
+        let status = make().map_err(|errno| failed(at, "make a link for", errno))?;
+        let Some(status) = status else {
+            return Err(displaced(at, "make a link for"));
+        };
+        self.note(Created::file(name, &status));
+        let Some(modified) = &attributes.modified else { return Ok(()) };
+        let itself = UtimensatFlags::NoFollowSymlink;
+        utimensat(self.here(), name.as_c_str(), &TimeSpec::UTIME_OMIT, modified, itself)
+            .map_err(|errno| failed(at, "set the time of the copy of", errno))
     }
 
     /// Removes what has been made, with the same rights that made it. What these rights cannot
@@ -124,4 +209,19 @@ impl Sink for Disk {
         while self.close().is_some() {}
         created::undo(self.place.as_fd(), &self.created);
     }
+}
+
+fn set_time(copy: impl AsFd, attributes: &Attributes) -> nix::Result<()> {
+    match &attributes.modified {
+        Some(modified) => futimens(copy, &TimeSpec::UTIME_OMIT, modified),
+        None => Ok(()),
+    }
+}
+
+/// A new entry is another one than was made. It has not been noted, so that the undo leaves it
+/// alone.
+fn displaced(at: &Path, action: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("{action} {}", at.display()))
+        .because("a process has put another one in its place")
+        .at(at)
 }

@@ -8,7 +8,8 @@ use super::memory::Memory;
 use super::{Owner, Transfer};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::tree_copy::{
-    Actor, Copied, Copying, Disk, LIST, Rules, Sink, created, failed, find, session, split,
+    Actor, Attributes, Copied, Copying, Disk, LIST, Rules, Sink, created, failed, find, session,
+    split,
 };
 use crate::run::collect::CollectedFile;
 use crate::run::collect::pattern::{Name, Pattern};
@@ -24,8 +25,8 @@ use std::path::{Component, Path, PathBuf};
 
 const FOUND: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// The mode of the directories that lead to a match.
-const LEADING: Mode = Mode::from_bits_truncate(0o755);
+/// The attributes of the directories that lead to a match.
+const LEADING: Attributes = Attributes { mode: Mode::from_bits_truncate(0o755), modified: None };
 
 /// The files of a sandbox, and what is wanted of them.
 pub struct Tree<'a> {
@@ -52,7 +53,9 @@ impl Tree<'_> {
         &self,
         transfer: &Transfer,
     ) -> Result<(Copied, Vec<usize>, Vec<CollectedFile>)> {
-        self.copy(&transfer.rules, || Ok(Memory::default()))
+        // Links have no contents that could be held in memory.
+        let rules = Rules { archive: false, ..transfer.rules.clone() };
+        self.copy(&rules, || Ok(Memory::default()))
             .map(|(copied, unmatched, memory)| (copied, unmatched, memory.files))
     }
 
@@ -115,11 +118,17 @@ impl Tree<'_> {
             copying.at.clone_from(&path);
             let Some(entry) = self.find(copying, parent, &name)? else { continue };
             let kind = kind_of(entry.as_fd()).map_err(|errno| copying.failed("look at", errno))?;
-            let is_special = kind != SFlag::S_IFREG && kind != SFlag::S_IFDIR;
-            if what == Found::Link && !is_special {
+            let is_link = kind == SFlag::S_IFLNK;
+            if what == Found::Link {
+                if is_link {
+                    copying.skip()?;
+                }
                 continue;
             }
-            if !is_special {
+            let is_copied = kind == SFlag::S_IFREG
+                || kind == SFlag::S_IFDIR
+                || is_link && copying.rules.archive;
+            if is_copied {
                 lead(copying, &mut inside, parent)?;
                 copying.at.clone_from(&path);
             }
@@ -193,7 +202,7 @@ fn lead<S: Sink>(
     }
     let common = inside.iter().zip(&names).take_while(|(one, other)| one == other).count();
     while inside.len() > common {
-        copying.leave(LEADING)?;
+        copying.leave(&LEADING)?;
         inside.pop();
     }
     for name in names.into_iter().skip(common) {

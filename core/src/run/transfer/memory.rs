@@ -1,10 +1,9 @@
 //! Copies that stay in memory. Directories are not kept: the paths of the files name them.
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::host::tree_copy::{Contents, Sink};
+use crate::host::tree_copy::{Attributes, Contents, Sink};
 use crate::run::collect::CollectedFile;
-use nix::sys::stat::Mode;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::Path;
 
 /// How much memory is added for a file that has grown.
@@ -29,11 +28,16 @@ impl Sink for Memory {
         Ok(())
     }
 
-    fn leave(&mut self, _: &Path, _: Mode) -> Result<()> {
+    fn leave(&mut self, _: &Path, _: &Attributes) -> Result<()> {
         Ok(())
     }
 
-    fn file(&mut self, _: &CString, contents: &mut Contents<'_>, mode: Mode) -> Result<()> {
+    fn file(
+        &mut self,
+        _: &CString,
+        contents: &mut Contents<'_>,
+        attributes: &Attributes,
+    ) -> Result<()> {
         let at = contents.at;
         let mut bytes = Vec::new();
         let mut length = 0;
@@ -54,9 +58,14 @@ impl Sink for Memory {
         self.files.push(CollectedFile {
             path: at.into(),
             contents: bytes,
-            permissions: mode.bits(),
+            permissions: attributes.mode.bits(),
         });
         Ok(())
+    }
+
+    fn link(&mut self, at: &Path, _: &CString, _: &CStr, _: &Attributes) -> Result<()> {
+        Err(Error::new(ErrorKind::Invalid, format!("hold {} in memory", at.display()))
+            .because("it is a symbolic link"))
     }
 
     fn undo(&mut self) {
