@@ -2531,7 +2531,8 @@ const char *seclude_processes_argument(const seclude_processes *processes, size_
  * How to copy files and trees, and how much at most.
  *
  * The defaults are 256 MiB in 10,000 files and directories, at most 64 directories deep. No
- * symbolic link is followed. Only files and directories are copied.
+ * symbolic link is followed. Only files and directories are copied, unless
+ * `seclude_transfer_archive` says otherwise.
  * ============================================================================================= */
 
 /**
@@ -2540,9 +2541,9 @@ const char *seclude_processes_argument(const seclude_processes *processes, size_
  * Functions that fill it take its size, `sizeof(seclude_copied)`, as for `seclude_outcome`.
  */
 struct seclude_copied {
-    /** Files and directories. */
+    /** Files and directories, and symbolic links that were copied (`seclude_transfer_archive`). */
     uint64_t entries;
-    /** Bytes in files. */
+    /** Bytes in files. Further hard links to a file add none. */
     uint64_t bytes;
     /**
      * Symbolic links, pipes, sockets and devices that were left out
@@ -2571,9 +2572,31 @@ void seclude_transfer_max_entries(seclude_transfer *transfer, uint64_t number);
 
 /**
  * Leaves out symbolic links, pipes, sockets and devices, and counts them. By default they are an
- * error.
+ * error. With `seclude_transfer_archive`, symbolic links are copied instead.
  */
 void seclude_transfer_skip_special(seclude_transfer *transfer);
+
+/**
+ * Copies as `cp -a` does: symbolic links are made anew with the same target, further hard links to
+ * a file become hard links to its copy, and files and directories keep the time of their last
+ * modification. Ownership and extended attributes are not copied.
+ *
+ * No link is followed for that, but whoever reads the copies may follow them, and a program may
+ * have made them lead anywhere.
+ */
+void seclude_transfer_archive(seclude_transfer *transfer);
+
+/**
+ * Has a function told how many entries and bytes have been copied: before the first entry, then at
+ * most ten times a second, and at the end. If it does not return 0, the copy is cancelled: it
+ * fails with the errno ECANCELED, and what has been copied is removed.
+ *
+ * It is called with `data` in the thread that copies, or that collects a command's files, and the
+ * copy waits meanwhile. Copies in several threads call it at once. It must not free the objects of
+ * the copy. NULL for `progress` is a mistake.
+ */
+void seclude_transfer_progress(seclude_transfer *transfer, int (*progress)(uint64_t entries,
+                               uint64_t bytes, void *data), void *data);
 
 /**
  * Copies the file or tree at `path`, relative to the directory `base`, to `to`, which must not

@@ -162,11 +162,8 @@ pub unsafe extern "C" fn seclude_transfer_copy(
     err: *mut *mut seclude_error,
 ) -> c_int {
     code(err, || {
-        let done = read("transfer", transfer)?.transfer.copy(
-            bytes("base", base)?,
-            bytes("path", path)?,
-            bytes("to", to)?,
-        )?;
+        let done =
+            of(transfer)?.copy(bytes("base", base)?, bytes("path", path)?, bytes("to", to)?)?;
         Ok(written(&done, copied, size))
     })
 }
@@ -220,7 +217,8 @@ pub unsafe extern "C" fn seclude_child_copy_in(
 }
 
 pub(crate) fn of<'a>(transfer: *const seclude_transfer) -> Answer<&'a Transfer> {
-    Ok(&read("transfer", transfer)?.transfer)
+    let seclude_transfer { transfer, sticky } = read("transfer", transfer)?;
+    sticky.clone().map_or(Ok(transfer), Err)
 }
 
 fn running<'a>(child: *const seclude_child) -> Answer<&'a Child> {

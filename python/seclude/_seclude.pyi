@@ -127,7 +127,8 @@ class _Collected(TypedDict):
     unmatched: list[bytes]
     error: SecludeError | None
 
-_Bounds: TypeAlias = tuple[int, int, bool]
+_Bounds: TypeAlias = tuple[int, int, bool, bool]
+_Progress: TypeAlias = Callable[[int, int], object] | None
 _Done: TypeAlias = tuple[int, int, list[bytes]]
 _Seen: TypeAlias = tuple[int, int, list[int], int, str, list[str], int, str]
 _Living: TypeAlias = tuple[
@@ -288,9 +289,9 @@ class Cell:
         """Change the limit on processors."""
     def set_pids(self, number: int) -> None:
         """Change the limit on processes and threads."""
-    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
+    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds, progress: _Progress) -> _Done:
         """Copy a file or tree out of the cell."""
-    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
+    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds, progress: _Progress) -> _Done:
         """Copy a file or tree into the cell."""
 
 @final
@@ -427,9 +428,9 @@ class Child:
         """Give up the files to collect."""
     def collect(self) -> _Collected:
         """Collect the files that the command has left."""
-    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds) -> _Done:
+    def copy_out(self, inside: bytes, to: bytes, bounds: _Bounds, progress: _Progress) -> _Done:
         """Copy a file or tree out of the running sandbox."""
-    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds) -> _Done:
+    def copy_in(self, source: bytes, inside: bytes, bounds: _Bounds, progress: _Progress) -> _Done:
         """Copy a file or tree into the running sandbox."""
     def try_wait(self) -> _Ending | None:
         """Return how the command ended, or None while it runs."""
@@ -494,7 +495,7 @@ class Notification:
     def succeed_with_descriptor(self, fd: int, close_on_exec: bool) -> int:
         """Make the call succeed with a new descriptor, and return its number."""
 
-def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds) -> _Done:
+def copy(base: bytes, source: bytes, to: bytes, bounds: _Bounds, progress: _Progress) -> _Done:
     """Copy a file or tree that lies below a directory."""
 
 def size_of_text(what: str, text: str) -> int:

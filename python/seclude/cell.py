@@ -16,7 +16,7 @@ from .egress import EgressReport, PublishedPort
 from .errors import SecludeError
 from .network import wait_ready
 from .outcome import Process, Usage
-from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
+from .transfer import MAX_BYTES, MAX_ENTRIES, Copied, Progress
 from .vocabulary import Freezer, Protection
 
 
@@ -235,11 +235,13 @@ class Cell(CommandRunner):
         max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
+        archive: bool = False,
+        progress: Progress | None = None,
     ) -> Copied:
         """Copy a file or tree out of the cell, as `Popen.copy_out` does."""
-        bounds = size("max_bytes", max_bytes), max_entries, skip_special
+        bounds = size("max_bytes", max_bytes), max_entries, skip_special, archive
         return Copied._from_native(
-            self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+            self._core.copy_out(os.fsencode(inside), os.fsencode(to), bounds, progress)
         )
 
     def copy_in(
@@ -250,11 +252,13 @@ class Cell(CommandRunner):
         max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
+        archive: bool = False,
+        progress: Progress | None = None,
     ) -> Copied:
         """Copy a file or tree of the caller into the cell, as `Popen.copy_in` does."""
-        bounds = size("max_bytes", max_bytes), max_entries, skip_special
+        bounds = size("max_bytes", max_bytes), max_entries, skip_special, archive
         return Copied._from_native(
-            self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+            self._core.copy_in(os.fsencode(path), os.fsencode(inside), bounds, progress)
         )
 
     def __enter__(self) -> Self:

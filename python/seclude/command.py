@@ -287,6 +287,7 @@ def prepare(
                 size("collect_bytes", collect_bytes),
                 count("collect_entries", collect_entries, 64),
                 True,
+                False,
             ),
             "window_size": window,
         }

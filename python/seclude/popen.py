@@ -29,7 +29,7 @@ from .network import wait_ready
 from .outcome import Outcome, Process, Usage
 from .readiness import READ, Deadline, Poll
 from .text import Mode
-from .transfer import MAX_BYTES, MAX_ENTRIES, Copied
+from .transfer import MAX_BYTES, MAX_ENTRIES, Copied, Progress
 from .vocabulary import Freezer
 
 
@@ -399,16 +399,18 @@ class Popen:
         max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
+        archive: bool = False,
+        progress: Progress | None = None,
     ) -> Copied:
         """Copy a file or tree out of the running sandbox, from an absolute path inside.
 
         This works like `copy`, with the sandbox's root as the base. If the caller is privileged, it
         can read only what the sandbox's user may read. Running processes may change the files
-        meanwhile; `freeze` stops them.
+        meanwhile; `freeze` stops them. `progress` may not use this object.
         """
-        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
+        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special, archive
         return Copied._from_native(
-            self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds)
+            self._child.copy_out(os.fsencode(inside), os.fsencode(to), bounds, progress)
         )
 
     def copy_in(
@@ -419,15 +421,17 @@ class Popen:
         max_bytes: int | str = MAX_BYTES,
         max_entries: int = MAX_ENTRIES,
         skip_special: bool = False,
+        archive: bool = False,
+        progress: Progress | None = None,
     ) -> Copied:
         """Copy a file or tree of the caller into the running sandbox, to an absolute path inside.
 
         The copy is made with the rights of the sandbox's user, who owns it. The command must be
-        able to write there, and the path must not exist yet.
+        able to write there, and the path must not exist yet. `progress` may not use this object.
         """
-        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special
+        bounds = command.size("max_bytes", max_bytes), max_entries, skip_special, archive
         return Copied._from_native(
-            self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds)
+            self._child.copy_in(os.fsencode(path), os.fsencode(inside), bounds, progress)
         )
 
     def collect(self) -> Collected:

@@ -167,7 +167,7 @@ class Parts(TypedDict):
     pids: int | None
     collect: Sequence[bytes]
     collect_into: bytes | None
-    collect_bounds: tuple[int, int, bool]
+    collect_bounds: tuple[int, int, bool, bool]
     window_size: tuple[int, int] | None
 
 

@@ -6,7 +6,7 @@ use crate::image::{Changed, Image, changed};
 use crate::network::{Network, Published, Reached, published, reached, texts};
 use crate::outcome::{Seen, Used, seen, used};
 use crate::time::duration;
-use crate::transfer::{Bounds, Done, done, path, transfer};
+use crate::transfer::{Bounds, Done, path, watched};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use seclude_core::Result;
@@ -157,9 +157,11 @@ impl Cell {
         inside: PyBackedBytes,
         to: PyBackedBytes,
         bounds: Bounds,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Done> {
-        let result = py.detach(|| self.0.copy_out(path(&inside), path(&to), &transfer(bounds)));
-        done(py, result)
+        watched(py, bounds, progress, |py, transfer| {
+            Ok(py.detach(|| self.0.copy_out(path(&inside), path(&to), transfer)))
+        })
     }
 
     /// Copies a file or tree into the cell.
@@ -169,8 +171,10 @@ impl Cell {
         source: PyBackedBytes,
         inside: PyBackedBytes,
         bounds: Bounds,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Done> {
-        let result = py.detach(|| self.0.copy_in(path(&source), path(&inside), &transfer(bounds)));
-        done(py, result)
+        watched(py, bounds, progress, |py, transfer| {
+            Ok(py.detach(|| self.0.copy_in(path(&source), path(&inside), transfer)))
+        })
     }
 }

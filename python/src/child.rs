@@ -6,12 +6,13 @@ use crate::listener::Listener;
 use crate::network::{Published, Reached, published, reached, texts};
 use crate::outcome::{Ending, Seen, Used, ending, seen, used};
 use crate::time::duration;
-use crate::transfer::{Bounds, Done, done, path, transfer};
+use crate::transfer::{Bounds, Done, path, watched};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use seclude_core::Result;
+use seclude_core::{Copied, Result};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 /// A running command. Dropping it kills everything inside.
@@ -21,6 +22,8 @@ pub struct Child {
     child: Mutex<Option<seclude_core::Child>>,
     /// The process id as the caller sees it, and as the command sees it.
     pids: (u32, u32),
+    /// The thread that copies files, which holds `child` meanwhile.
+    copier: Mutex<Option<ThreadId>>,
     /// The process that started the command. A copy of this object in a child of `os.fork` must not
     /// read the reports meant for that process.
     owner: u32,
@@ -29,7 +32,8 @@ pub struct Child {
 impl Child {
     pub fn new(child: seclude_core::Child) -> Child {
         let pids = (child.id(), child.inside_id());
-        Child { child: Mutex::new(Some(child)), pids, owner: std::process::id() }
+        let (child, copier) = (Mutex::new(Some(child)), Mutex::new(None));
+        Child { child, pids, copier, owner: std::process::id() }
     }
 
     /// Calls the core without the GIL, because another thread may hold the lock meanwhile.
@@ -46,6 +50,10 @@ impl Child {
                 "only the process that started the command may do that, not one forked from it",
             ));
         }
+        if *self.copier() == Some(thread::current().id()) {
+            let why = "a function that is told about a copy's progress may not use its command";
+            return Err(refuse(py, what, why));
+        }
         let answer = py.detach(|| {
             self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(question)
         });
@@ -53,6 +61,25 @@ impl Child {
             Some(answer) => answer.map_err(|error| raise(py, &error)),
             None => Err(refuse(py, what, "the command was dropped")),
         }
+    }
+
+    fn copier(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.copier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies files. Meanwhile functions of the caller's run in this thread.
+    fn copy(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        copy: impl FnOnce(&mut seclude_core::Child) -> Result<Copied> + Send,
+    ) -> PyResult<Result<Copied>> {
+        self.ask(py, what, |child| {
+            *self.copier() = Some(thread::current().id());
+            let result = copy(child);
+            *self.copier() = None;
+            Ok(result)
+        })
     }
 }
 
@@ -141,11 +168,11 @@ impl Child {
         inside: PyBackedBytes,
         to: PyBackedBytes,
         bounds: Bounds,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Done> {
-        let result = self.ask(py, "copy out", |child| {
-            Ok(child.copy_out(path(&inside), path(&to), &transfer(bounds)))
-        })?;
-        done(py, result)
+        watched(py, bounds, progress, |py, transfer| {
+            self.copy(py, "copy out", |child| child.copy_out(path(&inside), path(&to), transfer))
+        })
     }
 
     /// Copies a file or tree into the running sandbox.
@@ -155,11 +182,11 @@ impl Child {
         source: PyBackedBytes,
         inside: PyBackedBytes,
         bounds: Bounds,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Done> {
-        let result = self.ask(py, "copy in", |child| {
-            Ok(child.copy_in(path(&source), path(&inside), &transfer(bounds)))
-        })?;
-        done(py, result)
+        watched(py, bounds, progress, |py, transfer| {
+            self.copy(py, "copy in", |child| child.copy_in(path(&source), path(&inside), transfer))
+        })
     }
 
     /// Whether there are files to collect once the command has ended.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,3 +50,73 @@ def test_files_go_in_and_out_while_it_runs(box: seclude.Sandbox, tmp_path: Path)
         assert (tmp_path / "result").read_text() == "6 7"
     with pytest.raises(seclude.PolicyError, match="it has ended"):
         process.copy_out("/tmp/result", tmp_path / "late")
+
+
+def test_archive_keeps_links_and_times(box: seclude.Sandbox, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("text")
+    (tree / "other").hardlink_to(tree / "file")
+    (tree / "link").symlink_to("nowhere")
+    os.utime(tree / "file", ns=(0, 123_456_789))
+    copied = seclude.copy(tmp_path, "tree", tmp_path / "to", archive=True)
+    assert (copied.entries, copied.bytes) == (4, 4)
+    with box.replace(files=[seclude.tmpfs("/work")]).cell() as cell:
+        cell.copy_in(tree, "/work/tree", archive=True)
+        cell.copy_out("/work/tree", tmp_path / "back", archive=True)
+    for copy in (tmp_path / "to", tmp_path / "back"):
+        assert (copy / "link").readlink().name == "nowhere"
+        status = (copy / "file").stat()
+        assert (status.st_mtime_ns, status.st_nlink) == (123_456_789, 2)
+        assert (copy / "other").samefile(copy / "file")
+
+
+def test_the_progress_is_told_and_an_exception_cancels(
+    box: seclude.Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("6 7")
+    seen: list[tuple[int, int, int]] = []
+
+    def tell(entries: int, size: int) -> None:
+        seen.append((entries, size, threading.get_ident()))
+
+    def cancel(entries: int, _: int) -> None:
+        if entries:
+            raise KeyError("enough")
+
+    here = threading.get_ident()
+    seclude.copy(tmp_path, "data", tmp_path / "to", progress=tell)
+    assert seen == [(0, 0, here), (1, 3, here)]
+    with pytest.raises(KeyError, match="enough"):
+        seclude.copy(tmp_path, "data", tmp_path / "none", progress=cancel)
+    command = ["sh", "-c", "read end"]
+    files = [seclude.tmpfs("/tmp")]
+    with box.replace(files=files).Popen(command, stdin=seclude.PIPE) as process:
+        seen.clear()
+        process.copy_in(tmp_path / "data", "/tmp/data", progress=tell)
+        process.copy_out("/tmp/data", tmp_path / "back", progress=tell)
+        assert seen == [(0, 0, here), (1, 3, here)] * 2
+        for copy in (
+            lambda: process.copy_in(tmp_path / "data", "/tmp/none", progress=cancel),
+            lambda: process.copy_out("/tmp/data", tmp_path / "none", progress=cancel),
+        ):
+            with pytest.raises(KeyError, match="enough"):
+                copy()
+        with pytest.raises(seclude.PolicyError, match="may not use its command"):
+            process.copy_out(
+                "/tmp/data", tmp_path / "none", progress=lambda *_: process.set_pids(9)
+            )
+        with pytest.raises(seclude.SetupError, match="no such file"):
+            process.copy_out("/tmp/none", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_interrupt_cancels_a_copy(tmp_path: Path) -> None:
+    def interrupt(entries: int, _: int) -> None:
+        if not entries:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    (tmp_path / "data").write_text("6 7")
+    with pytest.raises(KeyboardInterrupt):
+        seclude.copy(tmp_path, "data", tmp_path / "none", progress=interrupt)
+    assert not (tmp_path / "none").exists()
