@@ -30,7 +30,7 @@ say = @printf '\n==== %s\n' '$(1)'
 	test-subprocess \
 	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
 	miri coverage package sanitize soak stress exposure test-races test-adversary \
-	test-harnesses programs test-programs test-readme programs-page faults bench docs pictures \
+	test-harnesses programs test-programs test-readme programs-page faults bench bench-copies docs pictures \
 	library program wheel install uninstall dist test-dist \
 	test-reproducible clean
 
@@ -257,6 +257,10 @@ bench: needs wheel ## what a run costs, side by side, as ratios, and the targets
 bench-confined: wheel ## a run where namespaces are denied, over a cold run in namespaces
 	$(call say,a run without namespaces)
 	$(VENV)/bin/python tests/bench/confined.py
+
+bench-copies: wheel ## copies of trees over cp -a of the same trees, on a tmpfs and in the directory for temporary files
+	$(call say,copies of trees)
+	$(VENV)/bin/python tests/bench/copies.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-interpreter: wheel ## the first byte of user code after the reset of a warm interpreter with numpy
 	$(call say,the first byte)
