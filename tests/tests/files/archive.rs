@@ -144,9 +144,12 @@ fn collected_directories_keep_links_where_the_caller_says_so() {
     });
 }
 
-/// A transfer that notes each call, and cancels the call with this number.
-fn noted(cancelled: usize) -> (Transfer, Arc<Mutex<Vec<(CopyProgress, ThreadId)>>>) {
-    let calls = Arc::new(Mutex::new(Vec::new()));
+/// The progress that a function was told, and the thread that called it.
+type Calls = Arc<Mutex<Vec<(CopyProgress, ThreadId)>>>;
+
+/// A transfer that notes each call, and cancels at the call with this number.
+fn noted(cancelled: usize) -> (Transfer, Calls) {
+    let calls = Calls::default();
     let noted = calls.clone();
     let transfer = Transfer::new().max_entries(50_000).progress(move |progress| {
         let mut calls = noted.lock().expect("nothing panics");

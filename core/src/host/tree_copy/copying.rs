@@ -21,7 +21,7 @@ use std::path::PathBuf;
 const DEPTH_MAX: usize = 64;
 
 /// How many entries are opened at one time.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 64;
 
 /// The most memory that the list of skipped paths may take, in bytes, and what each path costs
 /// besides its own bytes.

@@ -20,9 +20,11 @@ pub struct CopyProgress {
     pub bytes: u64,
 }
 
+type Watch = dyn Fn(&CopyProgress) -> ControlFlow<()> + Send + Sync;
+
 /// A function of the caller's.
 #[derive(Clone)]
-pub struct Watcher(Arc<dyn Fn(&CopyProgress) -> ControlFlow<()> + Send + Sync>);
+pub struct Watcher(Arc<Watch>);
 
 impl Watcher {
     pub fn new(
