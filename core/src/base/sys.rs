@@ -10,6 +10,7 @@ pub mod mount;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::MFdFlags;
+use nix::sys::time::TimeSpec;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
@@ -544,5 +545,20 @@ pub fn own(number: i32) -> OwnedFd {
 pub fn share_blocks(from: &File, to: &File) -> nix::Result<()> {
     // SAFETY: the request takes a descriptor, by value.
     let result = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) };
+    Errno::result(result).map(drop)
+}
+
+/// Sets the time of the last modification of what a descriptor refers to, which may be a symbolic
+/// link opened by O_PATH: `utimensat(2)` with AT_EMPTY_PATH, Linux 5.8.
+///
+/// # Errors
+///
+/// EINVAL before Linux 5.8.
+pub fn set_modified(link: BorrowedFd<'_>, modified: &TimeSpec) -> nix::Result<()> {
+    let times = [*TimeSpec::UTIME_OMIT.as_ref(), *modified.as_ref()];
+    // SAFETY: the kernel reads both times, and the path ends with a zero byte.
+    let result = unsafe {
+        libc::utimensat(link.as_raw_fd(), c"".as_ptr(), times.as_ptr(), libc::AT_EMPTY_PATH)
+    };
     Errno::result(result).map(drop)
 }

@@ -7,8 +7,8 @@ use seclude_tests::caller::as_each;
 use seclude_tests::scratch;
 use std::fs::{self, Permissions};
 use std::io::Read;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const BOUND: u64 = 2 << 20;
@@ -60,10 +60,11 @@ fn make(data: &Path) {
     }
 }
 
-fn attacker(data: &Path) -> Child {
+fn attacker(data: &Path, program: &str) -> Child {
     let sandbox = Sandbox::new().bind(Bind::new(data, "/data").writable());
     let mut command = sandbox.command("python3");
-    let mut child = command.args(["-c", ATTACK]).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        command.args(["-c", program]).stdout(Stdio::piped()).spawn().expect("it starts");
     let stdout = child.stdout.as_mut().expect("it is piped");
     stdout.read_exact(&mut [0]).expect("it prints a line");
     child
@@ -97,7 +98,7 @@ fn nothing_that_changes_meanwhile_leads_outside_or_holds_up() {
         fs::create_dir_all(place.path().join("secret")).expect("there is room");
         fs::write(place.path().join("secret/file"), "secret").expect("there is room");
         make(&data);
-        let mut child = attacker(&data);
+        let mut child = attacker(&data, ATTACK);
         let transfer = Transfer::new().max_bytes(BOUND).skip_special();
         let (mut whole, mut too_large, mut skipped, mut links) = (0, 0, 0, 0);
         let (start, mut round) = (Instant::now(), 0);
@@ -153,5 +154,64 @@ fn nothing_that_changes_meanwhile_leads_outside_or_holds_up() {
         assert!(got_out > 0 && pipes > 0, "{got_out} secrets, {pipes} pipes");
         child.kill().expect("it is ours");
         child.wait().expect("it ends");
+    });
+}
+
+/// Exchanges the directory that a copy is being made into for one of the caller's, without end.
+const EXCHANGE: &str = r#"
+import ctypes, os
+libc = ctypes.CDLL(None)
+os.chdir('/data')
+print(flush=True)
+while not os.path.exists('in'): pass
+while True: libc.renameat2(-100, b'in', -100, b'precious', 2)
+"#;
+
+/// A hard link is made to the copy that was made first, and not to what has its name by now.
+#[test]
+fn no_hard_link_is_made_to_what_has_taken_the_place_of_a_copy() {
+    as_each("no_hard_link_is_made_to_what_has_taken_the_place_of_a_copy", |_| {
+        const PAIRS: u32 = 500;
+        let place = scratch::directory();
+        let (source, data) = (place.path().join("source"), place.path().join("data"));
+        for directory in [&source, &data.join("precious")] {
+            fs::create_dir_all(directory).expect("there is room");
+            for number in 0..PAIRS {
+                let file = directory.join(format!("a{number}"));
+                fs::write(&file, "text").expect("there is room");
+                // Whoever may write to a file may link it (proc_sys_fs(5), protected_hardlinks).
+                fs::set_permissions(&file, Permissions::from_mode(0o666)).expect("it is ours");
+            }
+        }
+        for number in 0..PAIRS {
+            let (one, other) = (format!("a{number}"), format!("b{number}"));
+            fs::hard_link(source.join(one), source.join(other)).expect("there is room");
+        }
+        fs::write(data.join("precious/mark"), "").expect("there is room");
+        fs::set_permissions(&data, Permissions::from_mode(0o777)).expect("it is ours");
+        let (mut linked, mut apart) = (0, 0);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) && (linked == 0 || apart == 0) {
+            let mut child = attacker(&data, EXCHANGE);
+            child.copy_in(&source, "/data/in", &Transfer::new().archive()).expect("there is room");
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+            let is_precious = |name: &&str| data.join(name).join("mark").exists();
+            let precious = ["in", "precious"].into_iter().find(is_precious).expect("it is there");
+            let copy = data.join(if precious == "in" { "precious" } else { "in" });
+            for number in 0..PAIRS {
+                let links = |file: PathBuf| file.metadata().expect("it is there").nlink();
+                let file = format!("a{number}");
+                assert_eq!(links(data.join(precious).join(&file)), 1, "{file} has been linked");
+                // The control: at some of the links, something else was in the place of the copy.
+                let is_linked = links(copy.join(&file)) == 2;
+                (linked, apart) = (linked + u32::from(is_linked), apart + u32::from(!is_linked));
+            }
+            let kept = data.join("kept");
+            fs::rename(data.join(precious), &kept).expect("it is ours");
+            fs::remove_dir_all(copy).expect("it is ours");
+            fs::rename(kept, data.join("precious")).expect("it is ours");
+        }
+        assert!(linked > 0 && apart > 0, "{linked} linked, {apart} apart");
     });
 }

@@ -4,10 +4,11 @@ use super::created::{self, Created};
 use super::filling::Filling;
 use super::{Attributes, Contents, Sink, failed, find};
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::sys;
 use crate::host::socket;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{linkat, symlinkat};
 use std::collections::HashMap;
@@ -185,22 +186,26 @@ impl Sink for Disk {
         attributes: &Attributes,
     ) -> Result<()> {
         const FOUND: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
-        let make = || -> nix::Result<Option<FileStat>> {
+        let make = || -> nix::Result<(OwnedFd, bool)> {
             symlinkat(target, self.here(), name.as_c_str())?;
             let new = openat(self.here(), name.as_c_str(), FOUND, Mode::empty())?;
             // Of anything but a link, this is an error, or no name.
             let is_ours = readlinkat(&new, c"").is_ok_and(|is| is.as_bytes() == target.to_bytes());
-            if is_ours { fstat(&new).map(Some) } else { Ok(None) }
+            Ok((new, is_ours))
         };
-        let status = make().map_err(|errno| failed(at, "make a link for", errno))?;
-        let Some(status) = status else {
+        let failed = |errno| failed(at, "make a link for", errno);
+        let (new, is_ours) = make().map_err(failed)?;
+        if !is_ours {
             return Err(displaced(at, "make a link for"));
-        };
-        self.note(Created::file(name, &status));
+        }
+        self.note(Created::file(name, &fstat(&new).map_err(failed)?));
         let Some(modified) = &attributes.modified else { return Ok(()) };
-        let itself = UtimensatFlags::NoFollowSymlink;
-        utimensat(self.here(), name.as_c_str(), &TimeSpec::UTIME_OMIT, modified, itself)
-            .map_err(|errno| failed(at, "set the time of the copy of", errno))
+        match sys::set_modified(new.as_fd(), modified) {
+            // Before Linux 5.8 there is only a way by name, and a process may have put another
+            // entry there.
+            Err(Errno::EINVAL) | Ok(()) => Ok(()),
+            Err(errno) => Err(super::failed(at, "set the time of the copy of", errno)),
+        }
     }
 
     /// Removes what has been made, with the same rights that made it. What these rights cannot
