@@ -234,6 +234,23 @@ pub unsafe extern "C" fn seclude_sandbox_mqueue(sandbox: *mut seclude_sandbox, a
     });
 }
 
+/// Adds the parts of the host's `/sys` that programs read to learn how much they may use, usually
+/// at `/sys`. All of it is read-only.
+///
+/// These are the numbers, the topology and the caches of processors (`devices/system/cpu`), the
+/// memory nodes (`devices/system/node`), the settings of transparent huge pages, and in `fs/cgroup`
+/// the sandbox's own cgroup with its limits and counters. docs/files.md lists the files, and says
+/// what of the host they reveal. Entries can add others below.
+///
+/// `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup namespace is not
+/// the sandbox's own.
+///
+/// - `at`: The path inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_sys(sandbox: *mut seclude_sandbox, at: *const c_char) {
+    build(sandbox, |sandbox| Ok(sandbox.entry(seclude_core::Sys::new(bytes("at of sys", at)?))));
+}
+
 /// Adds a proc file system of the sandbox's process tree. If the pid namespace is shared, the
 /// caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
 ///

@@ -92,6 +92,8 @@ pub const SECLUDE_STEP_LEND_NAMESPACES: c_int = 41;
 pub const SECLUDE_STEP_START: c_int = 42;
 /// Mount an overlay file system.
 pub const SECLUDE_STEP_OVERLAY: c_int = 43;
+/// Mount the sandbox's own cgroup.
+pub const SECLUDE_STEP_CGROUP: c_int = 44;
 // faces: end
 
 pub(crate) const STEPS: &Words<c_int> = &[
@@ -139,6 +141,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_LEND_NAMESPACES, c"lend-namespaces"),
     (SECLUDE_STEP_START, c"start"),
     (SECLUDE_STEP_OVERLAY, c"overlay"),
+    (SECLUDE_STEP_CGROUP, c"cgroup"),
     // faces: end
 ];
 

@@ -48,8 +48,14 @@ pub fn compile(sandbox: &Sandbox) {
         range.of_copy(),
         Mapping::Shared { uid: 0x7000_0000, gid: 0x7000_0000 },
     ] {
-        let manner =
-            Manner { part: Part::Whole, mapping, admits: true, watches: true, in_cell: false };
+        let manner = Manner {
+            part: Part::Whole,
+            mapping,
+            admits: true,
+            watches: true,
+            in_cell: false,
+            cgroups: Default::default(),
+        };
         if let Ok(plan) = Plan::compile(sandbox.policy(), manner, &filters) {
             assert_eq!(plan.steps.list::<Step<'_>>().iter().count(), plan.labels.len());
         }

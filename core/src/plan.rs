@@ -13,6 +13,7 @@ mod identity;
 pub mod idmap;
 mod label;
 mod landlock;
+mod slices;
 mod sources;
 pub mod unwritable;
 
@@ -20,10 +21,11 @@ use crate::base::error::{Error, Result};
 use crate::plan::idmap::Mapping;
 use crate::policy::profile;
 use crate::policy::seccomp::{Filters, Tree};
-use crate::policy::{Namespace, Policy};
+use crate::policy::{Entry, Namespace, Policy};
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::{Step, protection};
 pub use label::Label;
+pub use slices::OwnCgroups;
 pub use sources::GivenTree;
 use sources::Sources;
 use std::ffi::{CStr, CString};
@@ -73,6 +75,8 @@ pub struct Manner {
     pub watches: bool,
     /// Whether the commands run in a cell, where they see each other's processes.
     pub in_cell: bool,
+    /// The cgroups of the sandbox, if the policy shows them.
+    pub cgroups: OwnCgroups,
 }
 
 impl Manner {
@@ -186,12 +190,12 @@ impl Builder {
         if own_files {
             // In a joined process tree, the command may see the other processes.
             let alone = !manner.in_cell && !policy.joined.contains(&Namespace::Pid);
-            self.files(policy, &sources, !policy.nested && alone)?;
+            self.files(policy, &sources, !policy.nested && alone, manner.cgroups)?;
         }
         self.no_nested_users(policy);
         if own_files {
             self.close_proc(policy, sources.null);
-            self.close_root(policy);
+            self.close_root(policy)?;
         }
         if uncertain {
             let step = Step::Watch { own: false, alone: false };
@@ -205,9 +209,8 @@ impl Builder {
         let sources = self.open_sources(policy, manner.mapping)?;
         self.admission(manner);
         self.identity(policy, manner.mapping, &sources);
-        self.files(policy, &sources, false)?;
-        self.close_root(policy);
-        Ok(())
+        self.files(policy, &sources, false, manner.cgroups)?;
+        self.close_root(policy)
     }
 
     fn copy(&mut self, policy: &Policy, manner: Manner, filters: &Filters) -> Result<()> {
@@ -219,6 +222,9 @@ impl Builder {
         self.names(policy);
         self.view(policy, manner);
         self.copied_files(policy, &sources, !policy.nested && !manner.in_cell)?;
+        for entry in policy.files.iter().filter(|entry| matches!(entry, Entry::Sys(_))) {
+            self.own_cgroups(entry.at(), manner.cgroups)?;
+        }
         self.no_nested_users(policy);
         self.close_proc(policy, sources.null);
         self.seal(policy, filters, false)
@@ -348,8 +354,14 @@ mod tests {
     use crate::wire::plan::IdRange;
 
     fn compile(sandbox: &Sandbox, mapping: Mapping) -> Plan {
-        let manner =
-            Manner { part: Part::Whole, mapping, admits: false, watches: false, in_cell: false };
+        let manner = Manner {
+            part: Part::Whole,
+            mapping,
+            admits: false,
+            watches: false,
+            in_cell: false,
+            cgroups: Default::default(),
+        };
         let filters = Filters::of(sandbox.policy(), manner.tree(sandbox.policy())).unwrap();
         Plan::compile(sandbox.policy(), manner, &filters).unwrap()
     }

@@ -277,6 +277,12 @@ impl Policy {
         })
     }
 
+    /// Whether the sandbox shows its own cgroups to the command.
+    pub(crate) fn shows_cgroups(&self) -> bool {
+        let shown = self.files.iter().any(|entry| matches!(entry, Entry::Sys(_)));
+        shown && self.private(Namespace::Cgroup)
+    }
+
     /// Whether the root is read-only. With `exact_files`, an entry can make it so.
     pub(crate) fn has_read_only_root(&self) -> bool {
         !self.writable_root && !self.exact_files && self.root_overlay().is_none()

@@ -241,6 +241,18 @@ wire_data! {
             except: List<'a, &'a CStr>,
             attributes: u64,
         }
+        /// Shows these names of each directory in a source directory whose name is the prefix and a
+        /// number, as far as there are any and everybody may read them.
+        45 PopulateEach {
+            source: u32,
+            at: &'a CStr,
+            prefix: &'a CStr,
+            names: List<'a, &'a CStr>,
+            attributes: u64,
+        }
+        /// Mounts the hierarchy of cgroups that has exactly these controllers, read-only. Without
+        /// controllers, that of version 2. Its root is that of the cgroup namespace.
+        46 Cgroup { at: &'a CStr, controllers: List<'a, &'a CStr>, }
         /// Mounts a proc of the sandbox's own pid namespace. `hide` sets `hidepid=invisible`.
         18 Proc { at: &'a CStr, hide: bool, }
         /// Covers the existing `paths`: files with `/dev/null` (source number `null`), directories

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Proc,
         ReadOnly,
         Symlink,
+        Sys,
         Tmpfs,
         bind,
         chmod,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         proc,
         readonly,
         symlink,
+        sys,
         tmpfs,
     )
 
@@ -175,6 +177,7 @@ __all__ += [
     "Proc",
     "ReadOnly",
     "Symlink",
+    "Sys",
     "Tmpfs",
     "bind",
     "chmod",
@@ -186,6 +189,7 @@ __all__ += [
     "proc",
     "readonly",
     "symlink",
+    "sys",
     "tmpfs",
 ]
 # faces: end
@@ -204,8 +208,8 @@ _HOMES = {
     ),
     # faces: begin entries with their module
     ".files": (
-        "Bind Chmod Dev Directory Entry File Mqueue Overlay Proc ReadOnly Symlink Tmpfs bind"
-        " chmod dev directory file mqueue overlay proc readonly symlink tmpfs"
+        "Bind Chmod Dev Directory Entry File Mqueue Overlay Proc ReadOnly Symlink Sys Tmpfs bind"
+        " chmod dev directory file mqueue overlay proc readonly symlink sys tmpfs"
     ),
     # faces: end
     ".egress": "Attempt EgressReport PublishedPort",

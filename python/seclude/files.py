@@ -161,6 +161,27 @@ class Mqueue(EntryPart):
 
 
 @dataclass(frozen=True, slots=True)
+class Sys(EntryPart):
+    """The parts of the host's `/sys` that programs read to learn how much they may use, usually at
+    `/sys`. All of it is read-only.
+
+    These are the numbers, the topology and the caches of processors (`devices/system/cpu`), the
+    memory nodes (`devices/system/node`), the settings of transparent huge pages, and in `fs/cgroup`
+    the sandbox's own cgroup with its limits and counters. docs/files.md lists the files, and says
+    what of the host they reveal. Entries can add others below.
+
+    `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup namespace is not
+    the sandbox's own.
+
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"at": "sys"}
+
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Proc(EntryPart):
     """A proc file system of the sandbox's process tree. If the pid namespace is shared, the
     caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
@@ -263,7 +284,7 @@ class File(EntryPart):
 
 
 Entry: TypeAlias = (
-    Bind | Tmpfs | Overlay | Mqueue | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
+    Bind | Tmpfs | Overlay | Mqueue | Sys | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
 )
 """An entry of the file system."""
 
@@ -271,6 +292,7 @@ bind = Bind
 tmpfs = Tmpfs
 overlay = Overlay
 mqueue = Mqueue
+sys = Sys
 proc = Proc
 dev = Dev
 readonly = ReadOnly

@@ -140,6 +140,7 @@ Step: TypeAlias = Literal[
     "lend-namespaces",
     "start",
     "overlay",
+    "cgroup",
 ]
 # faces: end
 

@@ -96,6 +96,8 @@ named! {
         Start = "start",
         /// Mount an overlay file system.
         Overlay = "overlay",
+        /// Mount the sandbox's own cgroup.
+        Cgroup = "cgroup",
     }
 }
 
@@ -125,7 +127,8 @@ impl Step {
             plan::Step::File { .. } | plan::Step::BoundFile { .. } => Step::File,
             plan::Step::Remount { .. } => Step::Remount,
             plan::Step::Chmod { .. } => Step::Chmod,
-            plan::Step::Populate { .. } => Step::ShowEntries,
+            plan::Step::Populate { .. } | plan::Step::PopulateEach { .. } => Step::ShowEntries,
+            plan::Step::Cgroup { .. } => Step::Cgroup,
             plan::Step::Proc { .. } => Step::Proc,
             plan::Step::Mask { .. } => Step::MaskProc,
             plan::Step::ReadOnly { .. } => Step::ReadOnlyProc,

@@ -40,6 +40,8 @@ pub struct Cgroup {
     frozen: Option<freezer::Frozen>,
     /// Whether the cgroup belongs to a single command in a cell. The warden is then not in it.
     single_command: bool,
+    /// The group outside that may read the directories, because the policy shows them to it.
+    shown_to: Option<u32>,
 }
 
 /// The descriptors through which a new process enters the directories of one sandbox.
@@ -64,6 +66,29 @@ impl Cgroup {
     /// Whether there is no directory at all.
     pub fn is_empty(&self) -> bool {
         self.v2.is_none() && self.v1.is_empty()
+    }
+
+    /// Whether there is a directory in the v2 hierarchy.
+    pub fn has_v2(&self) -> bool {
+        self.v2.is_some()
+    }
+
+    /// The names of the controllers of each directory in a v1 hierarchy.
+    pub fn v1_controllers(&self) -> impl Iterator<Item = impl Iterator<Item = &'static str>> {
+        self.v1.iter().map(|(_, on)| on.iter().map(|controller| controller.v1_name()))
+    }
+
+    /// Lets the group of the command read the directories. Another host user may otherwise read
+    /// none: see `Directory`.
+    ///
+    /// # Errors
+    ///
+    /// An error if the group or the mode cannot be changed.
+    pub fn show_to(&mut self, group: u32) -> Result<()> {
+        self.shown_to = Some(group);
+        let v2 = self.v2.iter().flat_map(V2::directories);
+        v2.chain(self.v1.iter().map(|(directory, _)| directory))
+            .try_for_each(|directory| directory.show_to(group))
     }
 
     /// The directory that has this controller, and its cgroup version.
@@ -178,6 +203,9 @@ impl Cgroup {
             |controller: &Controller| !inner.v1.iter().any(|(_, on)| on.contains(controller));
         if let Some(v2) = self.v2.as_ref().filter(|_| controllers.iter().any(lacks)) {
             inner.v2 = Some(v2.within()?);
+        }
+        if let Some(group) = self.shown_to {
+            inner.show_to(group)?;
         }
         Ok(inner)
     }

@@ -10,6 +10,7 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::cgroup::{self, Cgroup, Controller, Entered};
+use crate::plan::OwnCgroups;
 use crate::policy::outcome::Mechanisms;
 use crate::policy::{Demand, Limit, Limits, Mechanism, Namespace, Policy, Share};
 use crate::wire::message::{self, gauge, meter};
@@ -44,6 +45,8 @@ pub struct Enforcement {
     /// Whether it belongs to a cell or to a sandbox of a reusing pool: single commands then have
     /// cgroups of their own below.
     for_cell: bool,
+    /// The group outside of the command, if the policy shows it its cgroups.
+    shown_to: Option<u32>,
 }
 
 impl Enforcement {
@@ -204,6 +207,25 @@ impl Enforcement {
         self.scope.is_some() || !self.cgroup.is_empty() || !self.entered.is_empty()
     }
 
+    /// The sandbox's own cgroups, if the policy shows them.
+    pub fn own_cgroups(&self, policy: &Policy) -> OwnCgroups {
+        if !policy.shows_cgroups() {
+            return OwnCgroups::default();
+        }
+        let own = OwnCgroups::with_v2(self.scope.is_some() || self.cgroup.has_v2());
+        self.cgroup.v1_controllers().fold(own, OwnCgroups::with_v1)
+    }
+
+    /// Lets a command with this group outside read its cgroups, if the policy shows them.
+    ///
+    /// # Errors
+    ///
+    /// An error if the group of a directory cannot be changed.
+    pub fn show_cgroups(&mut self, policy: &Policy, group: Option<u32>) -> Result<()> {
+        self.shown_to = group.filter(|_| policy.shows_cgroups());
+        self.shown_to.map_or(Ok(()), |group| self.cgroup.show_to(group))
+    }
+
     /// Opens the descriptors through which a copy of a template enters all its cgroups by itself.
     /// Returns `None` if the caller has to move it into some of them.
     ///
@@ -249,6 +271,9 @@ impl Enforcement {
         let Some(needed) = self.scope.take() else { return self.cgroup.admit(pid, entered) };
         let result = self.cgroup.enter_scope(pid, &needed, self.for_cell).and_then(|()| {
             self.cgroup.admit(pid, Entered { v2: true, ..entered })?;
+            if let Some(group) = self.shown_to {
+                self.cgroup.show_to(group)?;
+            }
             for limit in by_cgroup(policy) {
                 self.mechanisms[*limit as usize] = match self.cgroup.set(*limit, &policy.limits) {
                     Err(error)

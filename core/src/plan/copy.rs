@@ -4,7 +4,7 @@
 //! Its own parts are every writable tmpfs, the terminals, `/proc`, and all entries that the policy
 //! puts below one of these.
 
-use super::{Builder, Sources};
+use super::{Builder, OwnCgroups, Sources};
 use crate::base::error::Result;
 use crate::policy::profile;
 use crate::policy::{Bind, Entry, Namespace, Policy, System};
@@ -22,6 +22,7 @@ const PROC: &str = "/proc";
 /// - the policy shares a namespace that a template must have of its own;
 /// - the caller makes the network;
 /// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
+/// - parts of the host's `/sys` lie below something that each copy mounts;
 /// - a tmpfs lies behind a symbolic link of another root.
 pub fn has_template(policy: &Policy) -> bool {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid]
@@ -30,7 +31,11 @@ pub fn has_template(policy: &Policy) -> bool {
     own && !policy.has_given_network()
         && !policy.writable_root
         && !policy.exact_files
-        && !policy.files.iter().any(|entry| matches!(entry, Entry::Overlay(_)))
+        && !policy.files.iter().any(|entry| match entry {
+            Entry::Overlay(_) => true,
+            Entry::Sys(_) => is_recreated(policy, entry),
+            _ => false,
+        })
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]
             .into_iter()
             .all(|place| is_uncovered(policy, place))
@@ -125,6 +130,7 @@ impl Builder {
             self.terminals();
         }
         self.proc(&Sources::default(), c"/proc", hide);
-        self.entries(policy, sources, |entry| is_recreated(policy, entry))
+        let cgroups = OwnCgroups::default();
+        self.entries(policy, sources, cgroups, |entry| is_recreated(policy, entry))
     }
 }

@@ -2,6 +2,7 @@
 //! read-only.
 
 use super::devices::size_of_memory;
+use super::slices::OwnCgroups;
 use super::sources::Layers;
 use super::{Builder, Sources, c_string, defaults, path_of};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -19,14 +20,20 @@ const DEVICES: &CStr = c"/dev";
 impl Builder {
     /// All steps of the file system except the last ones, which restrict it. `hide`: `/proc` shows
     /// neither the warden nor processes that the reader may not inspect.
-    pub(super) fn files(&mut self, policy: &Policy, sources: &Sources, hide: bool) -> Result<()> {
+    pub(super) fn files(
+        &mut self,
+        policy: &Policy,
+        sources: &Sources,
+        hide: bool,
+        cgroups: OwnCgroups,
+    ) -> Result<()> {
         self.push(Step::PrivateMounts {}, "cut the mounts off from the caller's");
         if policy.exact_files {
             // It holds what the entries say, of which the policy alone knows the size.
             let size = size_of_memory(policy);
             let step = Step::Root { size, inodes: 0, anywhere: true };
             self.push(step, "mount a tmpfs as the new root");
-            return self.entries(policy, sources, |_| true);
+            return self.entries(policy, sources, cgroups, |_| true);
         }
         self.push(
             Step::Root { size: profile::ROOT_SIZE, inodes: 0, anywhere: false },
@@ -79,7 +86,7 @@ impl Builder {
         if !given(c"/proc") {
             self.proc(sources, c"/proc", hide);
         }
-        self.entries(policy, sources, |entry| !entry.is_root())?;
+        self.entries(policy, sources, cgroups, |entry| !entry.is_root())?;
         self.names_inside(policy, &given);
         Ok(())
     }
@@ -176,6 +183,7 @@ impl Builder {
         &mut self,
         policy: &Policy,
         sources: &Sources,
+        cgroups: OwnCgroups,
         chosen: impl Fn(&Entry) -> bool,
     ) -> Result<()> {
         let (mut binds, mut layers) = (sources.binds.iter(), sources.layers.iter());
@@ -199,6 +207,7 @@ impl Builder {
                 Entry::Proc(_) => self.proc(sources, &c_string(entry.at())?, false),
                 Entry::Dev(_) => self.devices_at(policy, sources, entry.at())?,
                 Entry::Overlay(overlay) => self.overlay(policy, overlay, found.layers())?,
+                Entry::Sys(_) => self.slices(policy, sources, entry.at(), cgroups)?,
                 Entry::Bind(_)
                 | Entry::Tmpfs(_)
                 | Entry::Mqueue(_)
@@ -299,7 +308,7 @@ impl Builder {
                 place,
             ),
             // These consist of several steps, or depend on the sources: see `entries`.
-            Entry::Proc(_) | Entry::Dev(_) | Entry::Overlay(_) => {}
+            Entry::Proc(_) | Entry::Dev(_) | Entry::Overlay(_) | Entry::Sys(_) => {}
             Entry::File(File { data, mode, bound: true, writable, .. }) => {
                 let read_only = if *writable { 0 } else { attribute::READ_ONLY };
                 let attributes = read_only | attribute::NO_SUID | attribute::NO_DEV;
@@ -388,7 +397,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn close_root(&mut self, policy: &Policy) {
+    pub(super) fn close_root(&mut self, policy: &Policy) -> Result<()> {
         self.push(Step::Pivot {}, "make the new root the root");
         let has_own = policy.files.iter().any(|entry| entry.at() == path_of(DEVICES));
         if policy.root_overlay().is_some() && !has_own {
@@ -398,9 +407,11 @@ impl Builder {
                 path_of(DEVICES),
             );
         }
+        self.close_slices(policy)?;
         if policy.has_read_only_root() {
             self.push(Step::ReadOnlyRoot {}, "make the root read-only");
         }
+        Ok(())
     }
 }
 
@@ -451,7 +462,7 @@ mod tests {
         let (none, bound) = (Sandbox::new(), Sandbox::new().bind_ro("/opt", "/opt"));
         let entries = |sandbox: &Sandbox, binds| {
             let sources = Sources { binds, ..Sources::default() };
-            builder().entries(sandbox.policy(), &sources, |_| true)
+            builder().entries(sandbox.policy(), &sources, OwnCgroups::default(), |_| true)
         };
         assert_eq!(entries(&bound, Vec::new()).unwrap_err().kind(), ErrorKind::Setup);
         assert_eq!(entries(&none, vec![source(0)]).unwrap_err().kind(), ErrorKind::Setup);

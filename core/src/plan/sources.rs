@@ -40,6 +40,8 @@ pub struct Sources {
     /// The layers of the root, and of each other overlay.
     pub root_layers: Layers,
     pub layers: Vec<Layers>,
+    /// The directories in the host's `/sys` of which parts are shown, in the order of the profile.
+    pub slices: Vec<u32>,
 }
 
 impl Builder {
@@ -102,6 +104,7 @@ impl Builder {
             sources.devices.push(self.sources);
             self.sources += 1;
         }
+        self.open_slices(policy, &mut sources)?;
         let is_given = |bind: &Bind| bind.idmapped && mapping.is_range();
         for entry in &policy.files {
             if let Some(bind @ Bind { source, at, optional, nofollow, .. }) = entry.bind() {

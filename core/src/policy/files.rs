@@ -145,6 +145,21 @@ macro_rules! for_each_entry {
                 /// The path inside.
                 path at = mqueue,
             ) {}
+            /// The parts of the host's `/sys` that programs read to learn how much they may use,
+            /// usually at `/sys`. All of it is read-only.
+            ///
+            /// These are the numbers, the topology and the caches of processors
+            /// (`devices/system/cpu`), the memory nodes (`devices/system/node`), the settings of
+            /// transparent huge pages, and in `fs/cgroup` the sandbox's own cgroup with its limits
+            /// and counters. docs/files.md lists the files, and says what of the host they reveal.
+            /// Entries can add others below.
+            ///
+            /// `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup
+            /// namespace is not the sandbox's own.
+            plain Sys = sys (
+                /// The path inside.
+                path at = sys,
+            ) {}
             /// A proc file system of the sandbox's process tree. If the pid namespace is shared, the
             /// caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
             plain Proc = proc (
@@ -227,6 +242,7 @@ impl Entry {
             Entry::Tmpfs(_)
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
+            | Entry::Sys(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -251,6 +267,7 @@ impl Entry {
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
+            | Entry::Sys(_)
             | Entry::Dir(_)
             | Entry::Symlink(_) => false,
         }
@@ -263,6 +280,7 @@ impl Entry {
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
+            | Entry::Sys(_)
             | Entry::Proc(_)
             | Entry::Dev(_) => true,
             Entry::ReadOnly(_)
@@ -281,7 +299,9 @@ impl Entry {
             | Entry::Mqueue(_)
             | Entry::Proc(_)
             | Entry::Dev(_) => true,
-            Entry::Bind(_)
+            // Each copy mounts its cgroup only.
+            Entry::Sys(_)
+            | Entry::Bind(_)
             | Entry::ReadOnly(_)
             | Entry::Chmod(_)
             | Entry::Dir(_)
@@ -298,6 +318,7 @@ impl Entry {
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Mqueue(_)
+            | Entry::Sys(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::Symlink(_)
@@ -314,6 +335,7 @@ impl Entry {
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
+            | Entry::Sys(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -329,6 +351,7 @@ impl Entry {
             Entry::Bind(_)
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
+            | Entry::Sys(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -349,6 +372,7 @@ impl Entry {
             | Entry::File(File { writable: true, .. }) => Access::Write,
             Entry::Bind(Bind { devices: true, .. }) | Entry::Proc(_) => Access::Devices,
             Entry::Bind(_)
+            | Entry::Sys(_)
             | Entry::ReadOnly(_)
             | Entry::Chmod(_)
             | Entry::Dir(_)

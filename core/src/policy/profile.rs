@@ -129,6 +129,43 @@ pub const READ_ONLY: &[&CStr] =
 pub const WRITABLE: &[&CStr] =
     &[c"/dev/full", c"/dev/null", c"/dev/random", c"/dev/urandom", c"/dev/zero", c"/proc"];
 
+/// A part of the host's `/sys` that an entry `sys` shows.
+pub struct Slice {
+    pub directory: &'static CStr,
+    /// The names in it that are shown.
+    pub names: &'static [&'static CStr],
+    /// Directories in it with this prefix and a number, and the names that each of them shows.
+    pub each: Option<(&'static CStr, &'static [&'static CStr])>,
+}
+
+/// The parts of the host's `/sys`: numbers and settings, no counters of what others do.
+/// docs/files.md lists them, and says what they reveal.
+pub const SLICES: &[Slice] = &[
+    Slice {
+        directory: c"/sys/devices/system/cpu",
+        names: &[
+            c"isolated",
+            c"kernel_max",
+            c"nohz_full",
+            c"offline",
+            c"online",
+            c"possible",
+            c"present",
+        ],
+        each: Some((c"cpu", &[c"cache", c"cpu_capacity", c"online", c"topology"])),
+    },
+    Slice {
+        directory: c"/sys/devices/system/node",
+        names: &[c"has_cpu", c"has_memory", c"has_normal_memory", c"online", c"possible"],
+        each: Some((c"node", &[c"cpulist", c"cpumap", c"distance", c"meminfo"])),
+    },
+    Slice {
+        directory: c"/sys/kernel/mm/transparent_hugepage",
+        names: &[c"defrag", c"enabled", c"hpage_pmd_size", c"shmem_enabled", c"use_zero_page"],
+        each: None,
+    },
+];
+
 /// The environment of a command. HOME, from the policy, is added to it.
 pub const ENVIRONMENT: &[(&str, &str)] = &[("LANG", "C.UTF-8"), ("PATH", PATH), ("TMPDIR", "/tmp")];
 /// The search path for a program name without a slash.

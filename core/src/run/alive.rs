@@ -156,9 +156,12 @@ impl Alive {
                     (if cell.is_some() { Part::Entered } else { Part::Whole }, enforcement.admits())
                 }
             };
+            let group = mapping.known_owner(policy).map(|(_, group)| group);
+            enforcement.show_cgroups(policy, group)?;
+            let cgroups = enforcement.own_cgroups(policy);
             let plan = sandbox
                 .compiled()
-                .plan(policy, Manner { part, mapping, admits, watches, in_cell: among })?;
+                .plan(policy, Manner { part, mapping, admits, watches, in_cell: among, cgroups })?;
             let report_ready = purpose != Purpose::Run;
             #[cfg(feature = "stage-clock")]
             crate::host::stage_clock::follow(&plan);

@@ -63,8 +63,14 @@ impl Template {
     fn start(sandbox: &Sandbox) -> Result<Template> {
         let policy = sandbox.policy();
         let mapping = Mapping::choose(policy)?;
-        let manner =
-            Manner { part: Part::Template, mapping, admits: false, watches: false, in_cell: false };
+        let manner = Manner {
+            part: Part::Template,
+            mapping,
+            admits: false,
+            watches: false,
+            in_cell: false,
+            cgroups: Default::default(),
+        };
         let plan = sandbox.compiled().plan(policy, manner)?;
         let warden = Warden::start(sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
         Alive::await_ready(&warden, &plan)?;

@@ -27,8 +27,14 @@ pub fn make(kinds: &[Namespace], mapping: Mapping) -> Result<[OwnedFd; 2]> {
         ..Policy::default()
     };
     let sandbox = Sandbox::from_policy(policy);
-    let manner =
-        Manner { part: Part::Network, mapping, admits: false, watches: false, in_cell: false };
+    let manner = Manner {
+        part: Part::Network,
+        mapping,
+        admits: false,
+        watches: false,
+        in_cell: false,
+        cgroups: Default::default(),
+    };
     let plan = sandbox.compiled().plan(sandbox.policy(), manner)?;
     let warden = Warden::start(&sandbox, &plan, &mut Enforcement::default(), true, None, None)?;
     let lent = Alive::await_ready(&warden, &plan)?.descriptors;

@@ -265,6 +265,10 @@ impl<'a> SetupContext<'a> {
             Step::Populate { source, at, names, except, attributes } => {
                 populate::populate(&mut self.mounts, source, at, names, except, attributes)?
             }
+            Step::PopulateEach { source, at, prefix, names, attributes } => {
+                populate::populate_each(&mut self.mounts, source, at, prefix, names, attributes)?
+            }
+            Step::Cgroup { at, controllers } => self.mounts.cgroup(at, controllers)?,
             Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
             Step::Terminals { at } => self.finished.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {

@@ -7,6 +7,7 @@
 use super::target::{self, Spot};
 use crate::sys::{self, Errno, Fd, Result, Status, open};
 use crate::text::ShortText;
+use crate::wire::codec::List;
 use crate::wire::plan::attribute;
 use core::ffi::CStr;
 
@@ -18,7 +19,7 @@ mod overlay;
 mod sources;
 
 use attach::{Attach, Options};
-use files::new_file;
+pub use files::new_file;
 use known::Known;
 pub use overlay::FIXED;
 pub use sources::is_automount_out_of_reach;
@@ -196,6 +197,12 @@ impl<'a> Mounts<'a> {
         self.bind_tree(source, directory, &Spot::of(at), attributes, covers)
     }
 
+    /// Binds the source on a mount point that nothing follows below.
+    pub fn bind_on(&self, source: i32, point: &Fd, attributes: u64) -> Result<()> {
+        let tree = self.attach.copy(source)?;
+        self.attach.put(tree, point, attributes).map(drop)
+    }
+
     pub fn bind_fd(
         &mut self,
         source: i32,
@@ -300,6 +307,24 @@ impl<'a> Mounts<'a> {
     pub fn message_queues(&mut self, at: &'a CStr) -> Result<()> {
         let attributes = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
         self.mount(at, c"mqueue", &[], attributes)
+    }
+
+    /// Mounts a hierarchy of cgroups, with the root of this cgroup namespace as its root.
+    pub fn cgroup(&mut self, at: &'a CStr, controllers: List<'a, &'a CStr>) -> Result<()> {
+        /// More than there are.
+        const MOST: usize = 16;
+        let attributes =
+            attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+        if controllers.is_empty() {
+            return self.mount(at, c"cgroup2", &[], attributes);
+        }
+        let mut options = [(c"", c""); MOST];
+        let mut count = 0;
+        for controller in controllers.iter() {
+            options.get_mut(count).ok_or(Errno::EPROTO)?.0 = controller;
+            count += 1;
+        }
+        self.mount(at, c"cgroup", &options[..count], attributes)
     }
 
     /// Mounts a devpts and returns its root. Every user may open `ptmx`, and each terminal only the

@@ -4,13 +4,16 @@
 //! show the top level of another root. The directory need not be trusted: no link in it is
 //! followed.
 
-use super::mounts::Mounts;
+use super::mounts::{Mounts, new_file};
 use super::target::Spot;
 use super::{StepFailure, failing_at};
 use crate::entries::Entries;
-use crate::sys::{self, Errno, Result, open};
+use crate::sys::{self, Errno, Fd, Result, open};
 use crate::wire::codec::List;
 use core::ffi::CStr;
+
+/// Everybody may read a file with this bit in its mode.
+const OTHERS_READ: u32 = 0o004;
 
 type Outcome = core::result::Result<(), StepFailure>;
 
@@ -34,6 +37,63 @@ pub fn populate<'a>(
         return each(directory, &mut |name| (all || fits(name)) && left(name), &mut show);
     }
     names.iter().filter(|name| left(name)).try_for_each(show)
+}
+
+/// Shows `names` of each directory in the source that is called `prefix` and a number.
+pub fn populate_each<'a>(
+    mounts: &mut Mounts<'a>,
+    source: u32,
+    at: &'a CStr,
+    prefix: &CStr,
+    names: List<'a, &'a CStr>,
+    attributes: u64,
+) -> Outcome {
+    let Some(directory) = mounts.source(source)? else { return Ok(()) };
+    mounts.directory(at, 0o755)?;
+    let place = mounts.open_inside(at, open::PATH | open::DIRECTORY)?;
+    let mut numbered = |name: &CStr| {
+        let number = name.to_bytes().strip_prefix(prefix.to_bytes());
+        number.is_some_and(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
+    };
+    each(directory, &mut numbered, &mut |name| {
+        failing_at(name, parts(mounts, directory, &place, name, names, attributes))
+    })
+}
+
+/// Shows the `names` of the directory `name`, in a directory of the same name.
+// Not inlined: it is a loop in a loop.
+#[inline(never)]
+fn parts(
+    mounts: &Mounts<'_>,
+    directory: i32,
+    place: &Fd,
+    name: &CStr,
+    names: List<'_, &CStr>,
+    attributes: u64,
+) -> Result<()> {
+    const DIRECTORY: u64 = open::PATH | open::DIRECTORY | open::NO_FOLLOW;
+    let source = sys::open(directory, name, DIRECTORY, 0)?;
+    sys::make_directory(place.number(), name, 0o755)?;
+    let made = sys::open(place.number(), name, DIRECTORY, 0)?;
+    for part in names.iter() {
+        let status = match sys::status(source.number(), part) {
+            Err(Errno::ENOENT) => continue,
+            status => status?,
+        };
+        let shown = status.is_directory() || status.is_file();
+        if !shown || status.mode & OTHERS_READ == 0 {
+            continue;
+        }
+        let (kind, point) = if status.is_directory() {
+            sys::make_directory(made.number(), part, 0o755)?;
+            (open::DIRECTORY, sys::open(made.number(), part, DIRECTORY, 0)?)
+        } else {
+            (0, new_file(made.number(), part, 0o444, b"")?)
+        };
+        let source = sys::open(source.number(), part, open::PATH | open::NO_FOLLOW | kind, 0)?;
+        mounts.bind_on(source.number(), &point, attributes)?;
+    }
+    Ok(())
 }
 
 /// Whether a name matches a pattern. A `*` stands for any number of characters.
@@ -90,7 +150,6 @@ fn entry<'a>(
     attributes: u64,
     all: bool,
 ) -> Result<()> {
-    const OTHERS_READ: u32 = 0o004;
     let status = match sys::status(directory, spot.name) {
         Err(Errno::ENOENT) => return Ok(()),
         status => status?,

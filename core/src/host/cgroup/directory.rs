@@ -9,10 +9,10 @@ use crate::host::socket;
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -199,6 +199,14 @@ impl Directory {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets a group of other users read the directory. They can then wait for its lock, but not
+    /// take it while the caller lives.
+    pub fn show_to(&self, group: u32) -> Result<()> {
+        let failed = |error| failed("show the command", &self.path, &error);
+        chown(&self.path, None, Some(group)).map_err(failed)?;
+        fs::set_permissions(&self.path, Permissions::from_mode(0o750)).map_err(failed)
     }
 
     /// The open directory. `None` if the caller has closed the descriptor.

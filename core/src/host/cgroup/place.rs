@@ -62,6 +62,11 @@ impl V2 {
         Ok(self)
     }
 
+    /// All its directories.
+    pub fn directories(&self) -> impl Iterator<Item = &Directory> {
+        std::iter::once(&self.directory).chain(&self.leaf)
+    }
+
     /// The directory that holds the processes.
     pub fn process_directory(&self) -> &Directory {
         self.leaf.as_ref().unwrap_or(&self.directory)
@@ -122,6 +127,9 @@ pub fn find(
         controllers.iter().filter(|controller| **controller != Controller::Cpuacct || !counted)
     {
         place.make_v1(&hierarchies, controller)?;
+    }
+    if policy.shows_cgroups() {
+        place.make_shown(&hierarchies)?;
     }
     // A name that is taken says nothing about this host. It must not make limits weaker, so it is
     // an error.
@@ -203,6 +211,21 @@ impl Place {
                 Ok(None)
             }
         }
+    }
+
+    /// Creates directories with the v1 controllers that a program looks for, beside those that the
+    /// limits need: the Java virtual machine looks at none unless it finds all of these. The
+    /// program does without those that the host refuses.
+    fn make_shown(&mut self, hierarchies: &Hierarchies) -> Result<()> {
+        // A new process enters a cpuset last: see `Cgroup::entry_descriptors`.
+        const SHOWN: [Controller; 4] =
+            [Controller::Memory, Controller::Cpu, Controller::Cpuacct, Controller::Cpuset];
+        let refusal = self.refusal.clone();
+        for controller in SHOWN {
+            self.make_v1(hierarchies, controller)?;
+        }
+        self.refusal = refusal;
+        Ok(())
     }
 
     /// Creates a directory in the v1 hierarchy of this controller. One hierarchy may have several

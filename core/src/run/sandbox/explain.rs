@@ -30,7 +30,14 @@ impl Sandbox {
         let policy = sandbox.policy();
         let mapping = Mapping::choose(policy)?;
         let watches = Enforcement::default().watches(&policy.limits);
-        let manner = Manner { part: Part::Whole, mapping, admits: false, watches, in_cell: false };
+        let manner = Manner {
+            part: Part::Whole,
+            mapping,
+            admits: false,
+            watches,
+            in_cell: false,
+            cgroups: Default::default(),
+        };
         let plan = sandbox.compiled().plan(policy, manner)?;
         Ok(plan.labels.iter().map(line).collect())
     }
