@@ -575,6 +575,9 @@ const char *seclude_step_name(int step);
 /** Mount an overlay file system. */
 #define SECLUDE_STEP_OVERLAY 43
 
+/** Mount the sandbox's own cgroup. */
+#define SECLUDE_STEP_CGROUP 44
+
 /* ================================================================================================
  * Sandboxes: seclude_sandbox
  *
@@ -1034,6 +1037,22 @@ void seclude_sandbox_overlay(seclude_sandbox *sandbox, const char *const *layers
  * - `at`: The path inside.
  */
 void seclude_sandbox_mqueue(seclude_sandbox *sandbox, const char *at);
+
+/**
+ * Adds the parts of the host's `/sys` that programs read to learn how much they may use, usually
+ * at `/sys`. All of it is read-only.
+ *
+ * These are the numbers, the topology and the caches of processors (`devices/system/cpu`), the
+ * memory nodes (`devices/system/node`), the settings of transparent huge pages, and in `fs/cgroup`
+ * the sandbox's own cgroup with its limits and counters. docs/hardware.md lists the files, and
+ * says what of the host they reveal. Entries can add others below.
+ *
+ * `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup namespace is not
+ * the sandbox's own.
+ *
+ * - `at`: The path inside.
+ */
+void seclude_sandbox_sys(seclude_sandbox *sandbox, const char *at);
 
 /**
  * Adds a proc file system of the sandbox's process tree. If the pid namespace is shared, the

@@ -167,8 +167,8 @@ class Sys(EntryPart):
 
     These are the numbers, the topology and the caches of processors (`devices/system/cpu`), the
     memory nodes (`devices/system/node`), the settings of transparent huge pages, and in `fs/cgroup`
-    the sandbox's own cgroup with its limits and counters. docs/files.md lists the files, and says
-    what of the host they reveal. Entries can add others below.
+    the sandbox's own cgroup with its limits and counters. docs/hardware.md lists the files, and
+    says what of the host they reveal. Entries can add others below.
 
     `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup namespace is not
     the sandbox's own.

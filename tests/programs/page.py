@@ -23,7 +23,8 @@ programs work in a directory below `/tmp`. They come from the host's `/usr`: a p
 installed there does not exist inside.
 
 A Java, JavaScript or Go program that derives its heap size from the machine does not see the limit
-on memory. An environment variable sets the heap size.
+on memory, unless the policy has the entry `sys` ([hardware.md](hardware.md)). An environment
+variable sets the heap size, too.
 """
 
 SUITES = """

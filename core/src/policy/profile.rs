@@ -139,7 +139,7 @@ pub struct Slice {
 }
 
 /// The parts of the host's `/sys`: numbers and settings, no counters of what others do.
-/// docs/files.md lists them, and says what they reveal.
+/// docs/hardware.md lists them, and says what they reveal.
 pub const SLICES: &[Slice] = &[
     Slice {
         directory: c"/sys/devices/system/cpu",

@@ -178,6 +178,7 @@ const ROWS: &[Row] = &[
         &["grep", " /o ", "/proc/self/mountinfo"], Text("overlay")),
     row("mqueue", &["--mqueue", "/dev/mqueue"],
         &["grep", " /dev/mqueue ", "/proc/self/mountinfo"], Text("mqueue")),
+    row("sys", &["--sys", "/sys"], &["cat", "/sys/devices/system/cpu/possible"], Text("0")),
     row("dir", &["--dir", "/d,mode=0711"], &["stat", "-c", "%a", "/d"], Text("711")),
     row("symlink", &["--symlink", "to/there:/link"], &["readlink", "/link"], Text("to/there")),
     row("file", &["--file", "{DIR}/given:/copied,mode=0600"],
