@@ -363,6 +363,32 @@ pub unsafe extern "C" fn seclude_sandbox_exact_files(sandbox: *mut seclude_sandb
     build(sandbox, |sandbox| Ok(sandbox.exact_files()));
 }
 
+/// The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:
+/// `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all that the host
+/// has of it. Or it is a device of a CDI specification, of the form `vendor.com/class=name`.
+/// Default: none. The list ends with NULL.
+///
+/// It is an error if the host has no such device, and for a privileged caller if the command's user
+/// may not open a node. A device of a specification can bring further files, links and environment
+/// variables with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_devices(
+    sandbox: *mut seclude_sandbox,
+    devices: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.devices(texts("devices", devices)?)));
+}
+
+/// The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`. In which one
+/// a device is found last counts. The list ends with NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_cdi_spec_dirs(
+    sandbox: *mut seclude_sandbox,
+    cdi_spec_dirs: *const *const c_char,
+) {
+    build(sandbox, |sandbox| Ok(sandbox.cdi_spec_dirs(texts("cdi_spec_dirs", cdi_spec_dirs)?)));
+}
+
 /// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
 /// masked nor partly hidden, because the kernel allows a fresh procfs only where a complete one is
 /// visible.

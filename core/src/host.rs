@@ -1,8 +1,9 @@
 //! Everything that is created or opened outside the sandbox. That is the warden's executable and
-//! its launch, the command socket, mount trees, cgroups and other mechanisms that enforce limits,
+//! its launch, the command socket, mount trees, the host's devices, cgroups and other mechanisms that enforce limits,
 //! terminals, descriptors of existing namespaces, and the container around the caller.
 
 pub mod cgroup;
+pub mod devices;
 pub mod enforce;
 pub mod file_size;
 pub mod forward;

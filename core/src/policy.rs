@@ -7,6 +7,7 @@
 mod capabilities;
 mod check;
 mod confined;
+pub mod devices;
 pub mod egress;
 mod files;
 mod ids;
@@ -115,6 +116,10 @@ pub struct Policy {
     /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the policy
     /// puts something else in their place.
     pub terminals: Option<bool>,
+    /// The classes of the host's devices, and the devices of specifications.
+    pub devices: Vec<String>,
+    /// The directories with specifications. If empty, the usual ones.
+    pub cdi_spec_dirs: Vec<String>,
     pub nested: bool,
     /// The capabilities that the command keeps.
     pub capabilities: BTreeSet<Capability>,
@@ -172,6 +177,8 @@ impl Default for Policy {
             writable_root: false,
             exact_files: false,
             terminals: None,
+            devices: Vec::new(),
+            cdi_spec_dirs: Vec::new(),
             nested: false,
             capabilities: BTreeSet::new(),
             seccomp: None,

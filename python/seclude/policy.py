@@ -118,6 +118,14 @@ class Policy(TypedDict, total=False):
     or shares the mount namespace."""
     files: Iterable[seclude.Entry | Mapping[str, Any]] | None
     """Additional entries of the file system: binds, tmpfs, directories, links, files."""
+    devices: Iterable[str] | None
+    """The host's devices that the command may use (docs/hardware.md). Each is a class of device
+    nodes: `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all
+    that the host has of it. Or it is a device of a CDI specification, of the form
+    `vendor.com/class=name`. Default: none."""
+    cdi_spec_dirs: Iterable[str] | None
+    """The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`. In
+    which one a device is found last counts."""
     nested: bool | None
     """Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then
     neither masked nor partly hidden, because the kernel allows a fresh procfs only where a

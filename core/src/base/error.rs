@@ -14,8 +14,8 @@ named! {
     ErrorKind {
         /// An argument or a part of the policy is not allowed. Nothing was started.
         Invalid = "invalid",
-        /// A policy text cannot be read: it is not JSON or TOML, has an unknown key, or has a value
-        /// of the wrong type.
+        /// A policy text, or a CDI specification, cannot be read: it is not JSON or TOML, has an
+        /// unknown key, or has a value of the wrong type.
         Policy = "policy",
         /// The source of a bind does not exist.
         SourceMissing = "source-missing",

@@ -9,7 +9,7 @@
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
-use crate::policy::{Bind, Namespace, Policy};
+use crate::policy::{Bind, Entry, Namespace, Policy};
 use nix::sys::stat::lstat;
 use nix::sys::statfs::{
     BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, statfs,
@@ -52,6 +52,21 @@ pub fn check(policy: &Policy, mapping: Mapping) -> Result<()> {
     binds.try_for_each(|bind| user.check(bind))
 }
 
+/// Checks that the command's user may open the device nodes among these entries.
+///
+/// # Errors
+///
+/// `SourceUnreadable`, with the command's host user, if it can neither read nor write a node.
+pub fn check_devices(policy: &Policy, entries: &[Entry], mapping: Mapping) -> Result<()> {
+    let Some((uid, gid)) = mapping.known_owner(policy) else { return Ok(()) };
+    if policy.as_caller {
+        return Ok(());
+    }
+    let user = User { uid, gid, groups: mapping.known_groups(policy) };
+    let binds = entries.iter().filter_map(Entry::bind).filter(|bind| bind.devices);
+    binds.map(|bind| bind.source.as_path()).try_for_each(|node| user.check_device(node))
+}
+
 /// The host user and groups of the command. It has no other groups, and no capabilities outside of
 /// its user namespace.
 struct User {
@@ -81,6 +96,26 @@ impl User {
                 status.mode() & 0o7777
             ))
             .hint(format!("bind it idmapped, or chown {uid} {source}, or let others write (chmod o+{bits} {source}), or start as a user who may")))
+    }
+
+    fn check_device(&self, node: &Path) -> Result<()> {
+        const READ_OR_WRITE: u32 = 0o6;
+        let Ok(status) = fs::metadata(node) else { return Ok(()) };
+        let (owner, group, mode) = (status.uid(), status.gid(), status.mode() & 0o7777);
+        if !self.is_denied_by(node, (owner, group, mode), READ_OR_WRITE) || keeps_groups() {
+            return Ok(());
+        }
+        let (shown, uid) = (node.display(), self.uid);
+        Err(Error::new(ErrorKind::SourceUnreadable, format!("give the device {shown}"))
+            .errno(libc::EACCES)
+            .at(node)
+            .because(format!(
+                "the command is uid {uid} outside and may not open it (owner {owner}, group \
+                 {group}, mode {mode:04o})"
+            ))
+            .hint(format!(
+                "let others use it (chmod o+rw {shown}), or start as a user who may"
+            )))
     }
 
     /// Whether it is certain that this user can write to nothing in the tree `top`, which has this
@@ -124,12 +159,22 @@ impl User {
 
     /// Whether it is certain that this user may neither write to the file itself nor change its
     /// mode.
-    fn is_denied(&self, path: &Path, (owner, group, mode): (u32, u32, u32)) -> bool {
-        const OTHERS: u32 = 0o002;
-        const GROUP: u32 = 0o020;
+    fn is_denied(&self, path: &Path, status: (u32, u32, u32)) -> bool {
+        const WRITE: u32 = 0o2;
+        self.is_denied_by(path, status, WRITE)
+    }
+
+    /// Whether it is certain that this user has none of these rights, and may not change the mode.
+    fn is_denied_by(
+        &self,
+        path: &Path,
+        (owner, group, mode): (u32, u32, u32),
+        rights: u32,
+    ) -> bool {
         // An owner could change the mode, and so counts as permitted.
         let is_member = group == self.gid || self.groups.contains(&group);
-        let granted = owner == self.uid || mode & OTHERS != 0 || is_member && mode & GROUP != 0;
+        let of_group = is_member && mode >> 3 & rights != 0;
+        let granted = owner == self.uid || mode & rights != 0 || of_group;
         !granted && !has_acl(path) && checks_mode_only(path)
     }
 }

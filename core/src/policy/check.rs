@@ -1,5 +1,6 @@
 //! Rejects invalid policies before anything starts. Each error names the key and the value.
 
+mod devices;
 mod identity;
 mod limits;
 mod network;
@@ -34,6 +35,7 @@ impl Policy {
         self.check_identity()?;
         self.check_files()?;
         self.check_order()?;
+        self.check_devices()?;
         self.check_terminals()?;
         self.check_etc()?;
         for (resource, (soft, hard)) in &self.rlimits {
@@ -159,6 +161,7 @@ impl Policy {
             && (!self.files.is_empty()
                 || self.system != System::Host
                 || self.etc.is_some()
+                || !self.devices.is_empty()
                 || self.exact_files)
         {
             return Err(Error::invalid(

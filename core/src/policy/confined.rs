@@ -143,6 +143,7 @@ impl Policy {
             writable_root: false,
             exact_files: false,
             terminals: None,
+            devices: Vec::new(),
             nested: false,
             confined: Some(held),
             ..self.clone()
@@ -175,6 +176,7 @@ impl Policy {
         }
         let named = [
             (self.writable_root, Isolation::Files, "a writable root needs them"),
+            (!self.devices.is_empty(), Isolation::Files, "the devices need them"),
             (self.unshare.contains(&Namespace::Mount), Isolation::Files, MOUNT),
             (self.unshare.contains(&Namespace::Pid), Isolation::Processes, TREE),
             (self.unshare.contains(&Namespace::Net), Isolation::Network, NETWORK),

@@ -142,6 +142,18 @@ macro_rules! for_each_key {
             own terminals at terminals,
             /// Additional entries of the file system: binds, tmpfs, directories, links, files.
             own files at files,
+            /// The host's devices that the command may use (docs/hardware.md). Each is a class of
+            /// device nodes: `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`,
+            /// with all that the host has of it. Or it is a device of a CDI specification, of the
+            /// form `vendor.com/class=name`. Default: none.
+            ///
+            /// It is an error if the host has no such device, and for a privileged caller if the
+            /// command's user may not open a node. A device of a specification can bring further
+            /// files, links and environment variables with it.
+            texts devices at devices,
+            /// The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`. In
+            /// which one a device is found last counts.
+            texts cdi_spec_dirs at cdi_spec_dirs,
             /// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is
             /// then neither masked nor partly hidden, because the kernel allows a fresh procfs only
             /// where a complete one is visible.

@@ -17,13 +17,14 @@ mod text;
 mod value;
 
 pub use files::ENTRIES;
+pub(crate) use text::{Distinct, Key, suggest};
 pub use text::{size_of_text, time_of_text};
 
 use crate::base::declared::Setting;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{HOST_NETWORK, Namespace, Policy, System, for_each_key};
 use serde_json::{Value, json};
-use text::{Distinct, Key, path_value};
+use text::path_value;
 
 macro_rules! keys {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident $(at $($field:ident).+)?,)*) => {

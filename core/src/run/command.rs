@@ -387,10 +387,6 @@ impl Command {
                 Error::invalid("program", "empty").hint("name a program inside, such as sh")
             );
         }
-        let text = |what: &str, text: &OsStr| {
-            CString::new(text.as_bytes())
-                .map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))
-        };
         check_inside("working directory", &self.directory)?;
         if self.wall_time == Some(Duration::ZERO) {
             return Err(Error::invalid(
@@ -440,10 +436,35 @@ impl Command {
     }
 }
 
+/// A text for the kernel, which ends in NUL.
+fn text(what: &str, text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes())
+        .map_err(|_| Error::invalid(format!("{what} {text:?}"), "contains a NUL byte"))
+}
+
 /// The error for a start without a deadline that returned no child, which a pool must never cause.
 pub(crate) fn never_refused() -> Error {
     Error::new(ErrorKind::Setup, "start the command")
         .because("its pool has refused a place without a deadline")
+}
+
+impl Texts {
+    /// Those of these variables that the command does not have itself.
+    pub fn others(&self, variables: &[(String, String)]) -> Result<Vec<CString>> {
+        let has = |name: &str| {
+            let value = |pair: &CString| {
+                let rest = pair.as_bytes().strip_prefix(name.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"="))
+            };
+            self.environment.iter().any(value)
+        };
+        let others = variables.iter().filter(|(name, _)| !has(name));
+        others
+            .map(|(name, value)| {
+                text("environment variable", OsStr::new(&format!("{name}={value}")))
+            })
+            .collect()
+    }
 }
 
 /// The command's strings, NUL-terminated.

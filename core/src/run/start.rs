@@ -98,6 +98,10 @@ impl<'a> Prepared<'a> {
         texts.arguments.iter().for_each(|argument| arguments.push(&argument.as_c_str()));
         let mut environment = ListBuilder::new(Vec::new());
         texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
+        let compiled = self.command.sandbox.compiled();
+        for variable in texts.others(&compiled.devices(policy)?.environment)? {
+            environment.push(&variable.as_c_str());
+        }
         let mut targets = ListBuilder::new(Vec::new());
         // The warden takes the descriptors in the order in which they are pushed here: streams,
         // relays, meter, gauge, cgroup entries, command socket.

@@ -67,29 +67,36 @@ impl<'de> Visitor<'de> for DistinctVisitor {
     }
 }
 
-/// A value with its place in the policy, such as `files[0].size`.
+/// A value with its place in the policy, such as `files[0].size`, or in another text.
 pub struct Key<'a> {
+    /// What the text is: a policy.
+    text: &'a str,
     place: String,
     value: &'a Value,
 }
 
 impl<'a> Key<'a> {
     pub fn top(value: &'a Value) -> Key<'a> {
-        Key { place: String::new(), value }
+        Key::top_of("policy", value)
+    }
+
+    /// The value of a text that is not a policy but `text`.
+    pub fn top_of(text: &'a str, value: &'a Value) -> Key<'a> {
+        Key { text, place: String::new(), value }
     }
 
     fn inner(&self, name: &str, value: &'a Value) -> Key<'a> {
         let place =
             if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
-        Key { place, value }
+        Key { text: self.text, place, value }
     }
 
     /// The error for a mistake at this place.
     pub fn wrong(&self, what: impl AsRef<str>) -> Error {
         let place = if self.place.is_empty() {
-            "policy".to_owned()
+            self.text.to_owned()
         } else {
-            format!("policy key {}", self.place)
+            format!("{} key {}", self.text, self.place)
         };
         Error::new(ErrorKind::Policy, place).because(what.as_ref())
     }
@@ -154,7 +161,10 @@ impl<'a> Key<'a> {
         Ok(items
             .iter()
             .enumerate()
-            .map(|(index, value)| Key { place: format!("{}[{index}]", self.place), value })
+            .map(|(index, value)| {
+                let place = format!("{}[{index}]", self.place);
+                Key { text: self.text, place, value }
+            })
             .collect())
     }
 

@@ -1,6 +1,7 @@
 //! What a sandbox keeps for its next start: plans, filters, the warden's image and the template.
 
 use crate::base::error::{Error, Result};
+use crate::host::devices::HostDevices;
 use crate::host::image::Image;
 use crate::plan::{Manner, Part, Plan, unwritable};
 use crate::policy::Policy;
@@ -19,6 +20,8 @@ pub struct Compiled {
     /// One set of filters for each kind of process tree that its commands can be in.
     filters: [OnceLock<Arc<Filters>>; Tree::NUMBER],
     image: Mutex<Option<Arc<Image>>>,
+    /// The devices of the host, once they have been found.
+    devices: OnceLock<Arc<HostDevices>>,
     /// Why the host denies namespaces; `None` if it does not. Unset until that is known.
     pub denial: OnceLock<Option<Error>>,
     /// The sandboxes that run in place of this one without namespaces: as the caller's user, and as
@@ -44,14 +47,29 @@ impl Compiled {
         if let Some(plan) = known() {
             return Ok(plan);
         }
+        policy.check()?;
+        let devices = self.devices(policy)?;
         // The check runs once for a plan only, because it looks at each file of a bound tree.
         if matches!(manner.part, Part::Whole | Part::Template) {
             unwritable::check(policy, manner.mapping)?;
+            unwritable::check_devices(policy, &devices.entries, manner.mapping)?;
         }
+        let policy = &devices.added_to(policy);
         let plan =
             Arc::new(Plan::compile(policy, manner, &*self.filters(policy, manner.tree(policy))?)?);
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan.clone());
         Ok(plan)
+    }
+
+    /// Returns the devices of the host that the policy names.
+    pub fn devices(&self, policy: &Policy) -> Result<Arc<HostDevices>> {
+        match self.devices.get() {
+            Some(devices) => Ok(devices.clone()),
+            None => {
+                let found = Arc::new(HostDevices::find(policy)?);
+                Ok(self.devices.get_or_init(|| found).clone())
+            }
+        }
     }
 
     /// Returns the seccomp filters.
