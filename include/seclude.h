@@ -781,6 +781,24 @@ void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
 void seclude_sandbox_exact_files(seclude_sandbox *sandbox);
 
 /**
+ * The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:
+ * `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all that the host
+ * has of it. Or it is a device of a CDI specification, of the form `vendor.com/class=name`.
+ * Default: none. The list ends with NULL.
+ *
+ * It is an error if the host has no such device, and for a privileged caller if the command's user
+ * may not open a node. A device of a specification can bring further files, links and environment
+ * variables with it.
+ */
+void seclude_sandbox_devices(seclude_sandbox *sandbox, const char *const *devices);
+
+/**
+ * The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`. In which one
+ * a device is found last counts. The list ends with NULL.
+ */
+void seclude_sandbox_cdi_spec_dirs(seclude_sandbox *sandbox, const char *const *cdi_spec_dirs);
+
+/**
  * Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is then neither
  * masked nor partly hidden, because the kernel allows a fresh procfs only where a complete one is
  * visible.

@@ -284,7 +284,18 @@ class File(EntryPart):
 
 
 Entry: TypeAlias = (
-    Bind | Tmpfs | Overlay | Mqueue | Sys | Proc | Dev | ReadOnly | Chmod | Directory | Symlink | File
+    Bind
+    | Tmpfs
+    | Overlay
+    | Mqueue
+    | Sys
+    | Proc
+    | Dev
+    | ReadOnly
+    | Chmod
+    | Directory
+    | Symlink
+    | File
 )
 """An entry of the file system."""
 

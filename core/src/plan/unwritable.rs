@@ -113,9 +113,7 @@ impl User {
                 "the command is uid {uid} outside and may not open it (owner {owner}, group \
                  {group}, mode {mode:04o})"
             ))
-            .hint(format!(
-                "let others use it (chmod o+rw {shown}), or start as a user who may"
-            )))
+            .hint(format!("let others use it (chmod o+rw {shown}), or start as a user who may")))
     }
 
     /// Whether it is certain that this user can write to nothing in the tree `top`, which has this

@@ -98,8 +98,9 @@ impl<'a> Prepared<'a> {
         texts.arguments.iter().for_each(|argument| arguments.push(&argument.as_c_str()));
         let mut environment = ListBuilder::new(Vec::new());
         texts.environment.iter().for_each(|variable| environment.push(&variable.as_c_str()));
-        let compiled = self.command.sandbox.compiled();
-        for variable in texts.others(&compiled.devices(policy)?.environment)? {
+        let sandbox = &self.alive.sandbox;
+        let devices = sandbox.compiled().devices(sandbox.policy())?;
+        for variable in texts.others(&devices.environment)? {
             environment.push(&variable.as_c_str());
         }
         let mut targets = ListBuilder::new(Vec::new());
