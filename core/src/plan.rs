@@ -206,6 +206,8 @@ impl Builder {
 
     /// The file system of a template. Each copy mounts its own parts over it.
     fn template(&mut self, policy: &Policy, manner: Manner) -> Result<()> {
+        // A copy can mount a proc of its own only where a complete one is visible.
+        let policy = &Policy { proc_subset: false, ..policy.clone() };
         let sources = self.open_sources(policy, manner.mapping)?;
         self.admission(manner);
         self.identity(policy, manner.mapping, &sources);
@@ -274,7 +276,9 @@ impl Builder {
     fn no_nested_users(&mut self, policy: &Policy) {
         // The limits of a joined user namespace belong to whoever created it.
         if !policy.nested && !policy.joined.contains(&Namespace::User) {
+            // A proc of processes alone lacks the knob.
             let given = policy.exact_files
+                || policy.proc_subset
                 || policy.files.iter().any(|entry| entry.at() == Path::new("/proc"));
             self.push(Step::NoNestedUsers { given }, "forbid nested user namespaces");
             if let Some(label) = self.labels.last_mut().filter(|_| given) {

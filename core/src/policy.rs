@@ -116,6 +116,8 @@ pub struct Policy {
     /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the policy
     /// puts something else in their place.
     pub terminals: Option<bool>,
+    /// Whether `/proc` shows processes alone.
+    pub proc_subset: bool,
     /// The classes of the host's devices, and the devices of specifications.
     pub devices: Vec<String>,
     /// The directories with specifications. If empty, the usual ones.
@@ -177,6 +179,7 @@ impl Default for Policy {
             writable_root: false,
             exact_files: false,
             terminals: None,
+            proc_subset: false,
             devices: Vec::new(),
             cdi_spec_dirs: Vec::new(),
             nested: false,

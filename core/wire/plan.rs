@@ -253,8 +253,9 @@ wire_data! {
         /// Mounts the hierarchy of cgroups that has exactly these controllers, read-only. Without
         /// controllers, that of version 2. Its root is that of the cgroup namespace.
         46 Cgroup { at: &'a CStr, controllers: List<'a, &'a CStr>, }
-        /// Mounts a proc of the sandbox's own pid namespace. `hide` sets `hidepid=invisible`.
-        18 Proc { at: &'a CStr, hide: bool, }
+        /// Mounts a proc of the sandbox's own pid namespace. `hide` sets `hidepid=invisible`, and
+        /// `subset` sets `subset=pid`.
+        18 Proc { at: &'a CStr, hide: bool, subset: bool, }
         /// Covers the existing `paths`: files with `/dev/null` (source number `null`), directories
         /// with an empty read-only tmpfs.
         19 Mask { paths: List<'a, &'a CStr>, null: u32, }

@@ -129,7 +129,7 @@ impl Builder {
         if policy.has_terminals() {
             self.terminals();
         }
-        self.proc(&Sources::default(), c"/proc", hide);
+        self.proc(&Sources::default(), c"/proc", hide, policy.proc_subset);
         let cgroups = OwnCgroups::default();
         self.entries(policy, sources, cgroups, |entry| is_recreated(policy, entry))
     }

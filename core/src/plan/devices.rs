@@ -21,7 +21,8 @@ impl Builder {
         );
     }
 
-    pub(super) fn proc(&mut self, sources: &Sources, at: &CStr, hide: bool) {
+    /// `hide`: see [`Builder::files`]. `subset`: it shows processes alone.
+    pub(super) fn proc(&mut self, sources: &Sources, at: &CStr, hide: bool, subset: bool) {
         let shown = at.to_string_lossy();
         let (step, action) = match sources.proc {
             // Mounting a procfs of the caller's pid namespace requires privileges over that
@@ -35,7 +36,7 @@ impl Builder {
                 },
                 format!("bind the caller's /proc on {shown}"),
             ),
-            None => (Step::Proc { at, hide }, format!("mount a fresh proc on {shown}")),
+            None => (Step::Proc { at, hide, subset }, format!("mount a fresh proc on {shown}")),
         };
         self.push_at(step, action, path_of(at));
     }

@@ -84,7 +84,7 @@ impl Builder {
             self.terminals();
         }
         if !given(c"/proc") {
-            self.proc(sources, c"/proc", hide);
+            self.proc(sources, c"/proc", hide, policy.proc_subset);
         }
         self.entries(policy, sources, cgroups, |entry| !entry.is_root())?;
         self.names_inside(policy, &given);
@@ -204,7 +204,9 @@ impl Builder {
         }
         for (entry, found) in steps {
             match entry {
-                Entry::Proc(_) => self.proc(sources, &c_string(entry.at())?, false),
+                Entry::Proc(_) => {
+                    self.proc(sources, &c_string(entry.at())?, false, policy.proc_subset)
+                }
                 Entry::Dev(_) => self.devices_at(policy, sources, entry.at())?,
                 Entry::Overlay(overlay) => self.overlay(policy, overlay, found.layers())?,
                 Entry::Sys(_) => self.slices(policy, sources, entry.at(), cgroups)?,

@@ -5,6 +5,7 @@ mod identity;
 mod limits;
 mod network;
 mod order;
+mod proc;
 
 use super::{
     Bind, Capability, Entry, HOST_IDS, Isolation, Namespace, Overlay, Policy, System,
@@ -36,6 +37,7 @@ impl Policy {
         self.check_files()?;
         self.check_order()?;
         self.check_devices()?;
+        self.check_proc()?;
         self.check_terminals()?;
         self.check_etc()?;
         for (resource, (soft, hard)) in &self.rlimits {
@@ -162,6 +164,7 @@ impl Policy {
                 || self.system != System::Host
                 || self.etc.is_some()
                 || !self.devices.is_empty()
+                || self.proc_subset
                 || self.exact_files)
         {
             return Err(Error::invalid(

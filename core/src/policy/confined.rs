@@ -143,6 +143,7 @@ impl Policy {
             writable_root: false,
             exact_files: false,
             terminals: None,
+            proc_subset: false,
             devices: Vec::new(),
             nested: false,
             confined: Some(held),
@@ -176,6 +177,7 @@ impl Policy {
         }
         let named = [
             (self.writable_root, Isolation::Files, "a writable root needs them"),
+            (self.proc_subset, Isolation::Processes, "a /proc of processes alone needs them"),
             (!self.devices.is_empty(), Isolation::Files, "the devices need them"),
             (self.unshare.contains(&Namespace::Mount), Isolation::Files, MOUNT),
             (self.unshare.contains(&Namespace::Pid), Isolation::Processes, TREE),

@@ -140,6 +140,12 @@ macro_rules! for_each_key {
             /// `/dev/tty` (docs/terminals.md). Default: true, unless the policy puts something else
             /// in their place or shares the mount namespace.
             own terminals at terminals,
+            /// Shows nothing but processes in `/proc`: the mount option `subset=pid` (`proc(5)`,
+            /// Linux 5.8). The files about the whole machine are not there, among them `cpuinfo`,
+            /// `meminfo`, `stat`, `loadavg`, `mounts` and `sys`. Programs that ask how many
+            /// processors and how much memory there is then may guess or fail. It also applies to
+            /// `proc` entries. Excludes `nested` and a shared pid namespace.
+            flag proc_subset at proc_subset,
             /// Additional entries of the file system: binds, tmpfs, directories, links, files.
             own files at files,
             /// The host's devices that the command may use (docs/hardware.md). Each is a class of

@@ -269,7 +269,7 @@ impl<'a> SetupContext<'a> {
                 populate::populate_each(&mut self.mounts, source, at, prefix, names, attributes)?
             }
             Step::Cgroup { at, controllers } => self.mounts.cgroup(at, controllers)?,
-            Step::Proc { at, hide } => self.mounts.proc(at, hide)?,
+            Step::Proc { at, hide, subset } => self.mounts.proc(at, hide, subset)?,
             Step::Terminals { at } => self.finished.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
                 self.finished.scan = Some(if own {

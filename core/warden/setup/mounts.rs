@@ -293,12 +293,12 @@ impl<'a> Mounts<'a> {
         Ok(mounted)
     }
 
-    pub fn proc(&mut self, at: &'a CStr, hide: bool) -> Result<()> {
-        let options: Options<'_> = if hide { &[(c"hidepid", c"2")] } else { &[] };
+    pub fn proc(&mut self, at: &'a CStr, hide: bool, subset: bool) -> Result<()> {
+        let all: Options<'_> = &[(c"subset", c"pid"), (c"hidepid", c"2")];
         self.mount(
             at,
             c"proc",
-            options,
+            &all[usize::from(!subset)..1 + usize::from(hide)],
             attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC,
         )
     }

@@ -178,6 +178,8 @@ const ROWS: &[Row] = &[
         &["grep", " /o ", "/proc/self/mountinfo"], Text("overlay")),
     row("mqueue", &["--mqueue", "/dev/mqueue"],
         &["grep", " /dev/mqueue ", "/proc/self/mountinfo"], Text("mqueue")),
+    row("proc-subset", &["--proc-subset"], &["sh", "-c", "ls /proc/self/stat /proc/meminfo"],
+        Text("'/proc/meminfo': No such file")),
     row("devices", &["--devices", "a.test/b=0", "--cdi-spec-dirs", "/dev"],
         TRUE, Text("find the device a.test/b=0: no CDI specification in /dev has it")),
     row("cdi-spec-dirs", &["--devices", "a.test/b=0", "--cdi-spec-dirs", "/no/such"],

@@ -121,7 +121,7 @@ fn plan() -> Vec<Step<'static>> {
             tree: false,
         },
         Step::Symlink { at: c"/dev/stdin", target: c"/proc/self/fd/0" },
-        Step::Proc { at: c"/proc", hide: true },
+        Step::Proc { at: c"/proc", hide: true, subset: false },
         Step::Terminals { at: c"/dev/pts" },
         Step::Tmpfs { at: c"/tmp", size: 1 << 20, inodes: 100, mode: 0o1777, attributes: 6 },
         Step::Bind {

@@ -277,6 +277,10 @@ fn explain(
             ErrorKind::Unsupported,
             Some("this kernel has none: share the caller's (Namespace::Cgroup)".into()),
         ),
+        (libc::EINVAL, _, _) if step == Step::Proc => (
+            ErrorKind::Unsupported,
+            Some("proc_subset needs Linux 5.8: leave it out".into()),
+        ),
         (libc::ENOENT, _, _) if step == Step::OpenDevice => (
             ErrorKind::Setup,
             Some(
