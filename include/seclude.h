@@ -781,6 +781,15 @@ void seclude_sandbox_writable_root(seclude_sandbox *sandbox);
 void seclude_sandbox_exact_files(seclude_sandbox *sandbox);
 
 /**
+ * Shows nothing but processes in `/proc`: the mount option `subset=pid` (`proc(5)`, Linux 5.8).
+ * The files about the whole machine are not there, among them `cpuinfo`, `meminfo`, `stat`,
+ * `loadavg`, `mounts` and `sys`. Programs that ask how many processors and how much memory there
+ * is then may guess or fail. It also applies to `proc` entries. Excludes `nested` and a shared pid
+ * namespace.
+ */
+void seclude_sandbox_proc_subset(seclude_sandbox *sandbox);
+
+/**
  * The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:
  * `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all that the host
  * has of it. Or it is a device of a CDI specification, of the form `vendor.com/class=name`.
@@ -1055,6 +1064,21 @@ void seclude_sandbox_overlay(seclude_sandbox *sandbox, const char *const *layers
  * - `at`: The path inside.
  */
 void seclude_sandbox_mqueue(seclude_sandbox *sandbox, const char *at);
+
+/**
+ * Adds a disk image: a file with a squashfs or an erofs file system, which is visible inside,
+ * read-only. Only for the host's root as the caller, because the kernel lets nobody else mount it.
+ *
+ * The kernel reads the image, and one that is made to harm it endangers the whole host: use only
+ * images that you trust. The files keep their owners, so those of the host's root belong to nobody
+ * inside, and the command can read what everybody may. Set-user-ID bits and device nodes have no
+ * effect. The image must not change while it is in use. squashfs takes a loop device and Linux
+ * 5.8, as erofs does before Linux 6.12.
+ *
+ * - `source`: The image outside.
+ * - `at`: The path inside.
+ */
+void seclude_sandbox_disk_image(seclude_sandbox *sandbox, const char *source, const char *at);
 
 /**
  * Adds the parts of the host's `/sys` that programs read to learn how much they may use, usually

@@ -234,6 +234,31 @@ pub unsafe extern "C" fn seclude_sandbox_mqueue(sandbox: *mut seclude_sandbox, a
     });
 }
 
+/// Adds a disk image: a file with a squashfs or an erofs file system, which is visible inside,
+/// read-only. Only for the host's root as the caller, because the kernel lets nobody else mount it.
+///
+/// The kernel reads the image, and one that is made to harm it endangers the whole host: use only
+/// images that you trust. The files keep their owners, so those of the host's root belong to nobody
+/// inside, and the command can read what everybody may. Set-user-ID bits and device nodes have no
+/// effect. The image must not change while it is in use. squashfs takes a loop device and Linux
+/// 5.8, as erofs does before Linux 6.12.
+///
+/// - `source`: The image outside.
+/// - `at`: The path inside.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_disk_image(
+    sandbox: *mut seclude_sandbox,
+    source: *const c_char,
+    at: *const c_char,
+) {
+    build(sandbox, |sandbox| {
+        Ok(sandbox.entry(seclude_core::DiskImage::new(
+            bytes("source of disk_image", source)?,
+            bytes("at of disk_image", at)?,
+        )))
+    });
+}
+
 /// Adds the parts of the host's `/sys` that programs read to learn how much they may use, usually
 /// at `/sys`. All of it is read-only.
 ///

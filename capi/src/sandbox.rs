@@ -363,6 +363,16 @@ pub unsafe extern "C" fn seclude_sandbox_exact_files(sandbox: *mut seclude_sandb
     build(sandbox, |sandbox| Ok(sandbox.exact_files()));
 }
 
+/// Shows nothing but processes in `/proc`: the mount option `subset=pid` (`proc(5)`, Linux 5.8).
+/// The files about the whole machine are not there, among them `cpuinfo`, `meminfo`, `stat`,
+/// `loadavg`, `mounts` and `sys`. Programs that ask how many processors and how much memory there
+/// is then may guess or fail. It also applies to `proc` entries. Excludes `nested` and a shared pid
+/// namespace.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_proc_subset(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.proc_subset()));
+}
+
 /// The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:
 /// `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all that the host
 /// has of it. Or it is a device of a CDI specification, of the form `vendor.com/class=name`.

@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod devices;
+pub mod disk_image;
 pub mod enforce;
 pub mod file_size;
 pub mod forward;

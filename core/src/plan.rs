@@ -117,6 +117,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the warden waits for the caller: for what [`Manner::awaits`] says, or for mount
+    /// trees.
+    pub fn awaits(&self) -> bool {
+        self.manner.awaits() || !self.trees.is_empty()
+    }
+
     /// Compiles a policy under the given conditions.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Chmod,
         Dev,
         Directory,
+        DiskImage,
         Entry,
         File,
         Mqueue,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         chmod,
         dev,
         directory,
+        diskimage,
         file,
         mqueue,
         overlay,
@@ -170,6 +172,7 @@ __all__ += [
     "Chmod",
     "Dev",
     "Directory",
+    "DiskImage",
     "Entry",
     "File",
     "Mqueue",
@@ -183,6 +186,7 @@ __all__ += [
     "chmod",
     "dev",
     "directory",
+    "diskimage",
     "file",
     "mqueue",
     "overlay",
@@ -208,8 +212,9 @@ _HOMES = {
     ),
     # faces: begin entries with their module
     ".files": (
-        "Bind Chmod Dev Directory Entry File Mqueue Overlay Proc ReadOnly Symlink Sys Tmpfs bind"
-        " chmod dev directory file mqueue overlay proc readonly symlink sys tmpfs"
+        "Bind Chmod Dev Directory DiskImage Entry File Mqueue Overlay Proc ReadOnly Symlink Sys"
+        " Tmpfs bind chmod dev directory diskimage file mqueue overlay proc readonly symlink sys"
+        " tmpfs"
     ),
     # faces: end
     ".egress": "Attempt EgressReport PublishedPort",

@@ -161,6 +161,27 @@ class Mqueue(EntryPart):
 
 
 @dataclass(frozen=True, slots=True)
+class DiskImage(EntryPart):
+    """A disk image: a file with a squashfs or an erofs file system, which is visible inside,
+    read-only. Only for the host's root as the caller, because the kernel lets nobody else mount it.
+
+    The kernel reads the image, and one that is made to harm it endangers the whole host: use only
+    images that you trust. The files keep their owners, so those of the host's root belong to nobody
+    inside, and the command can read what everybody may. Set-user-ID bits and device nodes have no
+    effect. The image must not change while it is in use. squashfs takes a loop device and Linux
+    5.8, as erofs does before Linux 6.12.
+
+    - `source`: The image outside.
+    - `at`: The path inside.
+    """
+
+    _keys: ClassVar = {"source": "disk_image"}
+
+    source: Path
+    at: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Sys(EntryPart):
     """The parts of the host's `/sys` that programs read to learn how much they may use, usually at
     `/sys`. All of it is read-only.
@@ -288,6 +309,7 @@ Entry: TypeAlias = (
     | Tmpfs
     | Overlay
     | Mqueue
+    | DiskImage
     | Sys
     | Proc
     | Dev
@@ -303,6 +325,7 @@ bind = Bind
 tmpfs = Tmpfs
 overlay = Overlay
 mqueue = Mqueue
+diskimage = DiskImage
 sys = Sys
 proc = Proc
 dev = Dev

@@ -116,6 +116,12 @@ class Policy(TypedDict, total=False):
     """Whether the sandbox has its own pseudo-terminals: `/dev/pts`, `/dev/ptmx` and `/dev/tty`
     (docs/terminals.md). Default: true, unless the policy puts something else in their place
     or shares the mount namespace."""
+    proc_subset: bool | None
+    """Shows nothing but processes in `/proc`: the mount option `subset=pid` (`proc(5)`, Linux
+    5.8). The files about the whole machine are not there, among them `cpuinfo`, `meminfo`,
+    `stat`, `loadavg`, `mounts` and `sys`. Programs that ask how many processors and how much
+    memory there is then may guess or fail. It also applies to `proc` entries. Excludes
+    `nested` and a shared pid namespace."""
     files: Iterable[seclude.Entry | Mapping[str, Any]] | None
     """Additional entries of the file system: binds, tmpfs, directories, links, files."""
     devices: Iterable[str] | None

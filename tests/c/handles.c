@@ -70,6 +70,7 @@ static void every_setter_is_taken(void)
     seclude_sandbox_symlink(sandbox, "target", "/link");
     seclude_sandbox_mqueue(sandbox, "/dev/mqueue");
     seclude_sandbox_sys(sandbox, "/parts");
+    seclude_sandbox_disk_image(sandbox, "/of/image", "/image");
     seclude_sandbox_overlay(sandbox, (const char *[]){"/lowest", "/topmost", NULL}, "/seen",
                             NULL, 65536, 77);
     seclude_sandbox_overlay(sandbox, (const char *[]){"/low", NULL}, "/again", "/changes", 0, 0);
@@ -92,7 +93,7 @@ static void every_setter_is_taken(void)
         "net", "cgroup", "time", "boottime", "-60", "judge", "lan", "\"uid\"", "\"gid\"", "\"me\"",
         "/work", "300000", "/srv/other", "writable_root", "\"/a\"", "\"/b\"", "\"/c\"", "writable",
         "optional", "noexec", "devices", "4096", "0700", "\"/dir\"", "target", "/link", "mqueue",
-        "/parts",
+        "/parts", "/of/image", "/image",
         "/lowest", "/topmost", "/seen", "65536", "77", "/changes",
         "net_admin",
         "/file", "0600", "/nothing", "nested", "nofile", "unlimited", "1.5",
@@ -342,6 +343,7 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_symlink(NULL, NULL, NULL);
     seclude_sandbox_mqueue(NULL, NULL);
     seclude_sandbox_sys(NULL, NULL);
+    seclude_sandbox_disk_image(NULL, NULL, NULL);
     seclude_sandbox_overlay(NULL, NULL, NULL, NULL, 0, 0);
     seclude_sandbox_exact_files(NULL);
     seclude_sandbox_proc(NULL, NULL);
@@ -382,6 +384,8 @@ static void null_is_never_a_crash(void)
     STICKS(seclude_sandbox_symlink(object, "a", NULL));
     STICKS(seclude_sandbox_mqueue(object, NULL));
     STICKS(seclude_sandbox_sys(object, NULL));
+    STICKS(seclude_sandbox_disk_image(object, NULL, "/a"));
+    STICKS(seclude_sandbox_disk_image(object, "/a", NULL));
     STICKS(seclude_sandbox_overlay(object, NULL, "/a", NULL, 0, 0));
     STICKS(seclude_sandbox_overlay(object, (const char *[]){"/a", NULL}, NULL, NULL, 0, 0));
     STICKS(seclude_sandbox_proc(object, NULL));

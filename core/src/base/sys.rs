@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod attributes;
+pub mod loop_device;
 pub mod mount;
 
 use nix::errno::Errno;

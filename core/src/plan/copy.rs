@@ -22,7 +22,7 @@ const PROC: &str = "/proc";
 /// - the policy shares a namespace that a template must have of its own;
 /// - the caller makes the network;
 /// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
-/// - parts of the host's `/sys` lie below something that each copy mounts;
+/// - parts of the host's `/sys`, or a disk image, lie below something that each copy mounts;
 /// - a tmpfs lies behind a symbolic link of another root.
 pub fn has_template(policy: &Policy) -> bool {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid]
@@ -33,7 +33,7 @@ pub fn has_template(policy: &Policy) -> bool {
         && !policy.exact_files
         && !policy.files.iter().any(|entry| match entry {
             Entry::Overlay(_) => true,
-            Entry::Sys(_) => is_recreated(policy, entry),
+            Entry::Sys(_) | Entry::DiskImage(_) => is_recreated(policy, entry),
             _ => false,
         })
         && [Path::new(PROC), super::path_of(profile::DEVICES[0].0)]

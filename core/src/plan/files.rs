@@ -187,16 +187,18 @@ impl Builder {
         chosen: impl Fn(&Entry) -> bool,
     ) -> Result<()> {
         let (mut binds, mut layers) = (sources.binds.iter(), sources.layers.iter());
+        let mut images = sources.disk_images.iter();
         let mut steps: Vec<(&Entry, Found<'_>)> = Vec::new();
         for entry in policy.files.iter().filter(|entry| chosen(entry)) {
             let found = match entry {
                 Entry::Bind(_) => binds.next().map(|(number, _)| Found::Source(*number)),
                 Entry::Overlay(_) => layers.next().map(Found::Layers),
+                Entry::DiskImage(_) => images.next().map(|number| Found::Source(*number)),
                 _ => None,
             };
             steps.push((entry, found.unwrap_or(Found::Nothing)));
         }
-        if binds.next().is_some() || layers.next().is_some() {
+        if binds.next().is_some() || layers.next().is_some() || images.next().is_some() {
             return Err(internal("bind what has been opened", "there are more sources than binds"));
         }
         if !policy.exact_files {
@@ -212,6 +214,7 @@ impl Builder {
                 Entry::Sys(_) => self.slices(policy, sources, entry.at(), cgroups)?,
                 Entry::Bind(_)
                 | Entry::Tmpfs(_)
+                | Entry::DiskImage(_)
                 | Entry::Mqueue(_)
                 | Entry::ReadOnly(_)
                 | Entry::Chmod(_)
@@ -271,6 +274,12 @@ impl Builder {
                     | when(!bind.devices, attribute::NO_DEV);
                 let tree = bind.idmapped && self.is_given(source);
                 self.push_at(Step::Bind { source, at, attributes, tree }, action, place);
+            }
+            Entry::DiskImage(image) => {
+                let action = format!("show the disk image {} on {shown}", image.source.display());
+                let source = source.ok_or_else(|| internal(&action, "it is not mounted"))?;
+                let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+                self.push_at(Step::Bind { source, at, attributes, tree: true }, action, place);
             }
             Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }) => {
                 let attributes = attribute::NO_SUID

@@ -11,7 +11,7 @@ use std::path::Path;
 
 impl Builder {
     pub(super) fn admission(&mut self, manner: Manner) {
-        if manner.awaits() {
+        if manner.awaits() || !self.trees.is_empty() {
             self.push(
                 Step::Await { trees: self.trees.len() as u32 },
                 "have the caller map the ids and move the warden into its cgroups",

@@ -8,7 +8,8 @@ use crate::wire::plan::Step;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-/// A mount tree that the caller makes, because only it can have the kernel translate the owners.
+/// A mount tree that the caller makes, because only it can have the kernel translate the owners or
+/// mount the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GivenTree {
     /// A layer of an overlay. Each id inside owns what the same id of the host owns.
@@ -17,6 +18,8 @@ pub enum GivenTree {
     Kept(PathBuf),
     /// A bind. The command owns what the caller owns.
     Callers { path: PathBuf, follow: bool },
+    /// A disk image, whose files keep their owners.
+    DiskImage(PathBuf),
 }
 
 /// The sources of an overlay.
@@ -40,6 +43,8 @@ pub struct Sources {
     /// The layers of the root, and of each other overlay.
     pub root_layers: Layers,
     pub layers: Vec<Layers>,
+    /// The disk images.
+    pub disk_images: Vec<u32>,
     /// The directories in the host's `/sys` of which parts are shown, in the order of the profile.
     pub slices: Vec<u32>,
 }
@@ -136,6 +141,12 @@ impl Builder {
                     true => sources.root_layers = layers,
                     false => sources.layers.push(layers),
                 }
+            }
+        }
+        for entry in &policy.files {
+            if let Entry::DiskImage(image) = entry {
+                let number = self.give(GivenTree::DiskImage(image.source.clone()));
+                sources.disk_images.push(number);
             }
         }
         Ok(sources)

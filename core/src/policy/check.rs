@@ -264,11 +264,12 @@ impl Policy {
         let given = self.files.iter().map(|entry| match entry {
             Entry::Overlay(overlay) => overlay.layers.len() + overlay.kept.iter().len(),
             Entry::Bind(bind) => usize::from(bind.idmapped),
+            Entry::DiskImage(_) => 1,
             _ => 0,
         });
         let given: usize = given.sum();
         if given > DESCRIPTORS_MAX {
-            let what = format!("{given} layers of overlays and idmapped binds");
+            let what = format!("{given} layers of overlays, idmapped binds and disk images");
             return Err(Error::invalid(what, format!("{DESCRIPTORS_MAX} are the most")));
         }
         if self.root_overlay().is_some() && self.system != System::Host {

@@ -145,6 +145,21 @@ macro_rules! for_each_entry {
                 /// The path inside.
                 path at = mqueue,
             ) {}
+            /// A disk image: a file with a squashfs or an erofs file system, which is visible inside,
+            /// read-only. Only for the host's root as the caller, because the kernel lets nobody else
+            /// mount it.
+            ///
+            /// The kernel reads the image, and one that is made to harm it endangers the whole host:
+            /// use only images that you trust. The files keep their owners, so those of the host's
+            /// root belong to nobody inside, and the command can read what everybody may. Set-user-ID
+            /// bits and device nodes have no effect. The image must not change while it is in use.
+            /// squashfs takes a loop device and Linux 5.8, as erofs does before Linux 6.12.
+            plain DiskImage = disk_image (
+                /// The image outside.
+                path source = disk_image,
+                /// The path inside.
+                path at = at,
+            ) {}
             /// The parts of the host's `/sys` that programs read to learn how much they may use,
             /// usually at `/sys`. All of it is read-only.
             ///
@@ -243,6 +258,7 @@ impl Entry {
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -268,6 +284,7 @@ impl Entry {
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Dir(_)
             | Entry::Symlink(_) => false,
         }
@@ -281,6 +298,7 @@ impl Entry {
             | Entry::Overlay(_)
             | Entry::Mqueue(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Proc(_)
             | Entry::Dev(_) => true,
             Entry::ReadOnly(_)
@@ -301,6 +319,7 @@ impl Entry {
             | Entry::Dev(_) => true,
             // Each copy mounts its cgroup only.
             Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Bind(_)
             | Entry::ReadOnly(_)
             | Entry::Chmod(_)
@@ -319,6 +338,7 @@ impl Entry {
             | Entry::Tmpfs(_)
             | Entry::Mqueue(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::Symlink(_)
@@ -336,6 +356,7 @@ impl Entry {
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -352,6 +373,7 @@ impl Entry {
             | Entry::Tmpfs(_)
             | Entry::Overlay(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::Proc(_)
             | Entry::Dev(_)
             | Entry::ReadOnly(_)
@@ -373,6 +395,7 @@ impl Entry {
             Entry::Bind(Bind { devices: true, .. }) | Entry::Proc(_) => Access::Devices,
             Entry::Bind(_)
             | Entry::Sys(_)
+            | Entry::DiskImage(_)
             | Entry::ReadOnly(_)
             | Entry::Chmod(_)
             | Entry::Dir(_)

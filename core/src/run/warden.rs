@@ -6,6 +6,7 @@ use crate::base::kept;
 use crate::base::processes;
 use crate::base::sys::{Gone, reap};
 use crate::base::watched::Watched;
+use crate::host::disk_image;
 use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
 use crate::host::launch::{Birthplace, Launched, launch};
@@ -26,6 +27,7 @@ use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,7 +86,7 @@ impl Warden {
         if via_founder {
             warden.adopt_founded(policy)?;
         }
-        if plan.manner.awaits() {
+        if plan.awaits() {
             let admitted = enforcement.admit(policy, warden.pid(), entered);
             let admitted =
                 admitted.and_then(|()| write_maps(plan.manner.mapping, warden.pid(), birthplace));
@@ -152,12 +154,15 @@ impl Warden {
         if plan.trees.is_empty() {
             return Ok(Vec::new());
         }
-        let users = self.namespace(Namespace::User)?;
+        let layer = |path: &Path, shape| {
+            let users = self.namespace(Namespace::User)?;
+            trees::idmapped(path, users.as_fd(), shape)
+                .map_err(|error| failure::trees::of_layer(path, error))
+        };
         let tree = |tree: &GivenTree| match tree {
-            GivenTree::Layer(path) => trees::idmapped(path, users.as_fd(), Shape::Layer)
-                .map_err(|error| failure::trees::of_layer(path, error)),
-            GivenTree::Kept(path) => trees::idmapped(path, users.as_fd(), Shape::Directory)
-                .map_err(|error| failure::trees::of_layer(path, error)),
+            GivenTree::Layer(path) => layer(path, Shape::Layer),
+            GivenTree::Kept(path) => layer(path, Shape::Directory),
+            GivenTree::DiskImage(path) => disk_image::mount(path),
             GivenTree::Callers { path, follow } => {
                 let owner = plan.manner.mapping.known_owner(sandbox.policy());
                 let owner = sandbox.compiled().file_owner(owner.unwrap_or_else(idmap::callers))?;

@@ -178,6 +178,8 @@ const ROWS: &[Row] = &[
         &["grep", " /o ", "/proc/self/mountinfo"], Text("overlay")),
     row("mqueue", &["--mqueue", "/dev/mqueue"],
         &["grep", " /dev/mqueue ", "/proc/self/mountinfo"], Text("mqueue")),
+    row("disk-image", &["--disk-image", "/etc/passwd:/image"], TRUE,
+        Text("mount the disk image /etc/passwd: it is no squashfs and no erofs image")),
     row("proc-subset", &["--proc-subset"], &["sh", "-c", "ls /proc/self/stat /proc/meminfo"],
         Text("'/proc/meminfo': No such file")),
     row("devices", &["--devices", "a.test/b=0", "--cdi-spec-dirs", "/dev"],
