@@ -86,13 +86,13 @@ impl Builder {
         if sources.slices.len() != profile::SLICES.len() {
             return Err(internal(&format!("show parts of /sys on {shown}"), "none are open"));
         }
-        self.push_at(tmpfs(&*c_string(at)?), format!("mount a tmpfs on {shown}"), at);
+        self.push_at(tmpfs(&c_string(at)?), format!("mount a tmpfs on {shown}"), at);
         for (slice, source) in profile::SLICES.iter().zip(&sources.slices) {
             self.slice(slice, *source, at)?;
         }
         let place = at.join(CGROUPS);
         let action = format!("make the directory {}", place.display());
-        self.push_at(Step::Directory { at: &*c_string(&place)?, mode: 0o755 }, action, &place);
+        self.push_at(Step::Directory { at: &c_string(&place)?, mode: 0o755 }, action, &place);
         self.own_cgroups(at, cgroups)?;
         if policy.exact_files { self.make_read_only(at) } else { Ok(()) }
     }
@@ -139,7 +139,7 @@ impl Builder {
             return if cgroups.v2 { self.cgroup(&place, &[]) } else { Ok(()) };
         }
         self.push_at(
-            tmpfs(&*c_string(&place)?),
+            tmpfs(&c_string(&place)?),
             format!("mount a tmpfs on {}", place.display()),
             &place,
         );
@@ -152,7 +152,7 @@ impl Builder {
                 let (link, target) = (place.join(path_of(alone)), c_string(Path::new(&name))?);
                 let action = format!("link {} to {name}", link.display());
                 self.push_at(
-                    Step::Symlink { at: &*c_string(&link)?, target: &target },
+                    Step::Symlink { at: &c_string(&link)?, target: &target },
                     action,
                     &link,
                 );
@@ -166,14 +166,14 @@ impl Builder {
 
     fn cgroup(&mut self, place: &Path, controllers: &[&CStr]) -> Result<()> {
         let list = list(controllers);
-        let step = Step::Cgroup { at: &*c_string(place)?, controllers: list.list() };
+        let step = Step::Cgroup { at: &c_string(place)?, controllers: list.list() };
         self.push_at(step, format!("mount the sandbox's cgroup on {}", place.display()), place);
         Ok(())
     }
 
     fn make_read_only(&mut self, at: &Path) -> Result<()> {
         let action = format!("make the mount at {} read-only", at.display());
-        self.push_at(Step::Remount { at: &*c_string(at)? }, action, at);
+        self.push_at(Step::Remount { at: &c_string(at)? }, action, at);
         Ok(())
     }
 }
