@@ -34,6 +34,11 @@ pub fn report(data: &[u8]) {
     assert_eq!(format!("{read:?}"), format!("{second:?}"));
 }
 
+/// Reads a text as a CDI specification.
+pub fn specification(text: &str) {
+    crate::host::devices::assert_harmless(text);
+}
+
 /// Compiles a valid policy to filters, and to plans for each kind of id mapping. Checks that all
 /// steps can be decoded.
 pub fn compile(sandbox: &Sandbox) {

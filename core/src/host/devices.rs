@@ -76,6 +76,14 @@ impl HostDevices {
     }
 }
 
+/// Reads a specification, and asserts what holds for whatever it says.
+#[cfg(fuzzing)]
+pub fn assert_harmless(text: &str) {
+    if let Ok(edits) = cdi::edits_of(text) {
+        edits.assert_harmless();
+    }
+}
+
 /// The node of a device. The mount is read-only, which does not keep a program from writing to the
 /// device.
 fn bind_node(node: &Path, at: &Path) -> Entry {
@@ -112,4 +120,25 @@ fn nodes_of(class: &Class) -> Result<Vec<PathBuf>> {
             ));
     }
     Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nodes_of_a_class_are_the_character_devices_that_fit() {
+        let found = |nodes| nodes_of(&Class { name: "toy", nodes });
+        assert_eq!(found("/dev/null").unwrap(), [PathBuf::from("/dev/null")]);
+        let several = found("/dev/ran*").unwrap();
+        assert_eq!(several, [PathBuf::from("/dev/random")]);
+        assert!(found("/dev/*").unwrap().contains(&"/dev/zero".into()));
+        for nodes in
+            ["/dev/no-such-node", "/dev/no-such-node*", "/no/such/*", "/dev", "/dev/fd", "/etc/*"]
+        {
+            let error = found(nodes).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SourceMissing, "{nodes}");
+            assert!(error.to_string().contains("find the devices of the class toy"), "{error}");
+        }
+    }
 }

@@ -202,10 +202,29 @@ fn read(path: &Path, rank: usize) -> Result<Specification> {
     if text.len() as u64 > SIZE_MAX {
         return Err(wrong(format!("it has more than {SIZE_MAX} bytes")));
     }
-    let Distinct(value) = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    parse(path, &text, rank)
+}
+
+fn parse(path: &Path, text: &str, rank: usize) -> Result<Specification> {
+    let title = format!("CDI specification {}", path.display());
+    let Distinct(value) = serde_json::from_str(text).map_err(|error| {
+        Error::new(ErrorKind::Policy, &title).because(error.to_string()).at(path)
+    })?;
     let specification = Specification { path: path.to_owned(), title, value, rank };
     specification.check().map_err(|error| error.at(path))?;
     Ok(specification)
+}
+
+/// Reads a specification, and the edits of all its devices together.
+#[cfg(any(test, fuzzing))]
+pub fn edits_of(text: &str) -> Result<Edits> {
+    let specification = parse(Path::new("/"), text, 0)?;
+    let mut edits = Edits::default();
+    edits.read(specification.top().optional("containerEdits"))?;
+    for device in specification.top().required("devices")?.items()? {
+        edits.read(device.optional("containerEdits"))?;
+    }
+    Ok(edits)
 }
 
 fn missing(whole: &str, directories: &[&Path], other: Option<PathBuf>) -> Error {

@@ -1,6 +1,9 @@
 //! The edits of CDI specifications: what a device needs inside. Each is checked, and what cannot be
 //! given is an error, never left out.
 
+#[cfg(test)]
+mod tests;
+
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::spec::Key;
 use crate::policy::{Entry, Policy, System, entries, profile};
@@ -313,4 +316,33 @@ fn plain(key: &Key<'_>, path: &Path) -> Result<PathBuf> {
         return Err(key.wrong(format!("{path:?} is no absolute path without \"..\"")));
     }
     Ok(plain)
+}
+
+/// What holds for all edits, whatever a specification says.
+#[cfg(any(test, fuzzing))]
+impl Edits {
+    pub fn assert_harmless(&self) {
+        let at = |path: &PathBuf| {
+            assert!(path.is_absolute() && path.components().count() > 2, "{path:?}");
+            assert!(!path.components().any(|part| part == Component::ParentDir), "{path:?}");
+            for own in ["/dev/null", "/dev/pts", "/dev/shm", "/dev/tty", "/dev/fd", "/proc"] {
+                assert!(!path.starts_with(own) && !Path::new(own).starts_with(path), "{path:?}");
+            }
+        };
+        for (node, place) in &self.nodes {
+            at(place);
+            assert!(place.starts_with("/dev"), "{place:?}");
+            assert!(fs::metadata(node).is_ok_and(|found| found.file_type().is_char_device()));
+        }
+        for mount in &self.mounts {
+            at(&mount.at);
+            let root = mount.source.canonicalize().is_ok_and(|source| source == Path::new("/"));
+            assert!(mount.source.is_absolute() && !root, "{:?}", mount.source);
+        }
+        self.links.iter().for_each(|(_, place)| at(place));
+        self.libraries.iter().for_each(at);
+        for (name, value) in &self.environment {
+            assert!(!name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'));
+        }
+    }
 }
