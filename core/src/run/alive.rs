@@ -233,7 +233,10 @@ impl Alive {
         let ready = Alive::await_ready(&self.warden, &self.plan);
         let met = ready.and_then(|Ready { protections, landlock, descriptors }| {
             let mut given = descriptors.into_iter();
-            if let Some(upper) = given.next_back().filter(|_| self.plan.upper) {
+            // Without an overlay that is lent, the only descriptor is that of the hosts file.
+            if self.plan.upper
+                && let Some(upper) = given.next_back()
+            {
                 let _ = self.upper.set(upper.into());
             }
             self.meet_members(given.next()).map(|()| (protections, landlock))
