@@ -203,10 +203,17 @@ impl Directory {
 
     /// Lets a group of other users read the directory. They can then wait for its lock, but not
     /// take it while the caller lives.
+    ///
+    /// An unprivileged caller may not give it to one of its subordinate groups. Then everybody may
+    /// read files by their names, but not open the directory, and so not lock it.
     pub fn show_to(&self, group: u32) -> Result<()> {
         let failed = |error| failed("show the command", &self.path, &error);
-        chown(&self.path, None, Some(group)).map_err(failed)?;
-        fs::set_permissions(&self.path, Permissions::from_mode(0o750)).map_err(failed)
+        let mode = match chown(&self.path, None, Some(group)) {
+            Ok(()) => 0o750,
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => 0o711,
+            Err(error) => return Err(failed(error)),
+        };
+        fs::set_permissions(&self.path, Permissions::from_mode(mode)).map_err(failed)
     }
 
     /// The open directory. `None` if the caller has closed the descriptor.
