@@ -87,9 +87,7 @@ class Store:
         """The path of the store."""
         return os.fspath(self._core.path)
 
-    def import_oci(
-        self, directory: Path, reference: str | None = None, **options: Any
-    ) -> Image:
+    def import_oci(self, directory: Path, reference: str | None = None, **options: Any) -> Image:
         """Import an image from an OCI image layout, as `skopeo copy` makes it.
 
         `reference` chooses one of several. The options are those of `import_tar`.

@@ -129,9 +129,8 @@ def test_changes_are_told_committed_and_exported(tmp_path: Path, store: Store) -
 
 
 def test_a_cell_without_an_image_has_nothing_to_commit(readable: Path) -> None:
-    with Sandbox().cell() as cell:
-        with pytest.raises(seclude.PolicyError, match="no overlay"):
-            cell.changes()
+    with Sandbox().cell() as cell, pytest.raises(seclude.PolicyError, match="no overlay"):
+        cell.changes()
     box = Sandbox(files=[seclude.overlay([readable], "/work")], uid=0, gid=0)
     with box.cell() as cell:
         cell.run(["touch", "/work/f"])

@@ -227,7 +227,7 @@ impl Layer {
         match self.made.get(&*path) {
             Some(Made::Other) => Ok(()),
             None if self.children(&path).is_empty() => {
-                self.unpacker.entry(&wire::Entry::Remove { path: &*c_string(&path)? })
+                self.unpacker.entry(&wire::Entry::Remove { path: &c_string(&path)? })
             }
             Some(Made::Directory { .. }) | None => self.hide(&path),
         }

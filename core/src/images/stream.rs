@@ -156,7 +156,7 @@ impl<R: Read> Read for Bounded<R> {
 /// What a stream is compressed with, as its first bytes tell.
 enum Decoded<'a> {
     Plain(BufReader<Box<dyn Read + 'a>>),
-    Gzip(MultiGzDecoder<BufReader<Box<dyn Read + 'a>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Box<dyn Read + 'a>>>>),
     Zstd(Frames<'a>),
 }
 
@@ -191,7 +191,7 @@ pub fn decoded<'a>(from: Box<dyn Read + 'a>, what: &str) -> Result<Box<dyn Read 
         .hint("gzip, zstd and uncompressed archives can be read: recompress it"));
     }
     let decoded = if start.starts_with(GZIP) {
-        Decoded::Gzip(MultiGzDecoder::new(reader))
+        Decoded::Gzip(Box::new(MultiGzDecoder::new(reader)))
     } else if start.starts_with(ZSTD) {
         Decoded::Zstd(Frames { state: Frame::Between(reader) })
     } else {
