@@ -224,13 +224,24 @@ impl Place {
 
     /// An empty file without a name, which is gone with its descriptor.
     pub fn scratch_file(&self) -> Result<File> {
-        let path = self.root.join("work").join(format!("file-{}", random()?));
-        let failed = |error| self.failed("make", &path, error);
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let file = file.map_err(failed)?;
-        fs::remove_file(&path).map_err(failed)?;
-        Ok(file)
+        let (path, file) = self.draft()?;
+        self.remove(&path)?;
+        file.unlock().map_err(|(_, errno)| self.failed("unlock", &path, errno.into()))
+    }
+
+    /// An empty file that is locked until it has another place. If it never has one, a collection
+    /// removes it.
+    pub(super) fn draft(&self) -> Result<(PathBuf, Flock<File>)> {
+        loop {
+            let path = self.root.join("work").join(format!("file-{}", random()?));
+            let file =
+                OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+            let file = file.map_err(|error| self.failed("make", &path, error))?;
+            // None: a collection has come between.
+            if let Some(lock) = self.lock_open(file, &path, FlockArg::LockExclusive)? {
+                return Ok((path, lock));
+            }
+        }
     }
 
     fn layer_path(&self, key: &Key) -> PathBuf {
@@ -251,25 +262,26 @@ impl Place {
         Ok(entries)
     }
 
-    /// Locks a directory. `None` if it is not there, or no longer there once it is locked, or if
-    /// another process holds it and `how` does not wait.
-    fn lock(&self, path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+    /// Locks a directory or file. `None` if it is not there, or no longer there once it is locked,
+    /// or if another process holds it and `how` does not wait.
+    pub(super) fn lock(&self, path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("lock", path, error)),
+            Ok(file) => self.lock_open(file, path, how),
+        }
+    }
+
+    fn lock_open(&self, file: File, path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
         let failed = |error| self.failed("lock", path, error);
-        let directory = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-            .open(path);
-        let directory = match directory {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
-        };
-        let mut directory = Some(directory);
+        let mut file = Some(file);
         let lock = loop {
-            let Some(free) = directory.take() else { return Ok(None) };
+            let Some(free) = file.take() else { return Ok(None) };
             match Flock::lock(free, how) {
                 Ok(lock) => break lock,
                 // A signal. The next attempt waits again.
-                Err((free, nix::errno::Errno::EINTR)) => directory = Some(free),
+                Err((free, nix::errno::Errno::EINTR)) => file = Some(free),
                 Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Ok(None),
                 Err((_, errno)) => return Err(failed(errno.into())),
             }
@@ -302,20 +314,20 @@ impl Work {
         place.remove(&self.changes().join("work"))?;
         nix::unistd::syncfs(&*self.lock).map_err(|errno| failed(errno.into()))?;
         let path = place.layer_path(&key);
-        match fs::rename(&self.path, &path) {
-            // Another process has made the same meanwhile, from another source.
-            Err(error) if path.is_dir() => match place.layer(&key)? {
-                Some(layer) => place.abandon(self).map(|()| layer),
-                None => Err(failed(error)),
-            },
-            Err(error) => Err(failed(error)),
-            Ok(()) => {
-                let lock = self.lock;
-                let shared = lock.relock(FlockArg::LockShared);
-                shared.map_err(|errno| place.failed("lock", &path, errno.into()))?;
-                Ok(Layer { key, size, path, _lock: lock })
+        while let Err(error) = fs::rename(&self.path, &path) {
+            if !matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) {
+                return Err(failed(error));
+            }
+            // Another process has made the same meanwhile, from another source. If it is gone again
+            // by now, there is room for this one.
+            if let Some(layer) = place.layer(&key)? {
+                return place.abandon(self).map(|()| layer);
             }
         }
+        let lock = self.lock;
+        let shared = lock.relock(FlockArg::LockShared);
+        shared.map_err(|errno| place.failed("lock", &path, errno.into()))?;
+        Ok(Layer { key, size, path, _lock: lock })
     }
 }
 

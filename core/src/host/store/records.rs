@@ -2,8 +2,9 @@
 //! about its commands.
 
 use super::Place;
-use super::layers::{Key, Layer, Size, random};
+use super::layers::{Key, Layer, Size};
 use crate::base::error::{Error, ErrorKind, Result};
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -65,12 +66,17 @@ impl Record {
 /// `Invalid` if it is empty, too long or has other characters than those of references to images.
 pub fn check_name(name: &str) -> Result<()> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/@+".contains(&byte);
-    if !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(known) {
+    // `.` and `..` are directories.
+    let is_file = !matches!(name, "" | "." | "..");
+    if is_file && name.len() <= NAME_MAX && name.bytes().all(known) {
         return Ok(());
     }
     Err(Error::invalid(
         format!("image {name:?}"),
-        format!("a name has 1 to {NAME_MAX} letters, digits and the characters . _ - : / @ +"),
+        format!(
+            "a name has 1 to {NAME_MAX} letters, digits and the characters . _ - : / @ +, and is \
+            not . or .."
+        ),
     ))
 }
 
@@ -99,18 +105,36 @@ impl Place {
         check_name(name)?;
         let path = self.record_path(name);
         let failed = |error| self.failed("write", &path, error);
-        // No other name has a tilde.
-        let draft = self.root.join("images").join(format!("~{}", random()?));
         let text = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
-        let written = File::create_new(&draft).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)
+        let (draft, file) = self.draft()?;
+        let written = (&*file).write_all(&text).and_then(|()| file.sync_all());
+        let written = written.map_err(failed).and_then(|()| {
+            let records = self.lock_records()?;
+            fs::rename(&draft, &path).map_err(failed)?;
+            // A name that was returned is there after a loss of power, too.
+            records.sync_all().map_err(failed)
         });
-        written.map_err(|error| {
+        written.inspect_err(|_| {
             let _ = fs::remove_file(&draft);
-            failed(error)
         })
+    }
+
+    /// Keeps names from getting another meaning.
+    fn lock_records(&self) -> Result<Flock<File>> {
+        let folder = self.root.join("images");
+        self.lock(&folder, FlockArg::LockExclusive)?
+            .ok_or_else(|| self.failed("lock", &folder, io::ErrorKind::NotFound.into()))
+    }
+
+    /// Removes a name that was not used or given since it was `known`. Returns whether it was so.
+    pub fn remove_unused_record(&self, known: &Known) -> Result<bool> {
+        let _lock = self.lock_records()?;
+        let path = self.record_path(&known.name);
+        let used = fs::metadata(&path).and_then(|status| status.modified());
+        if used.ok() != Some(known.used) {
+            return Ok(false);
+        }
+        fs::remove_file(&path).map(|()| true).map_err(|error| self.failed("remove", &path, error))
     }
 
     /// Removes a name. The layers stay until the store is collected.
@@ -127,10 +151,6 @@ impl Place {
     pub fn records(&self) -> Result<Vec<Known>> {
         let mut known = Vec::new();
         for (file, path) in self.entries("images")? {
-            // A draft that an import has left, or is about to rename.
-            if file.starts_with('~') {
-                continue;
-            }
             let read = fs::read(&path).and_then(|text| Ok((text, fs::metadata(&path)?)));
             let (text, status) = match read {
                 // Removed meanwhile.
