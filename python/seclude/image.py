@@ -58,10 +58,10 @@ class Store:
     """A directory with images: the files of their layers, and their names.
 
     Without `path` it is the caller's own store: at the path in the environment variable
-    `SECLUDE_STORE`, else at `/var/lib/seclude/store` for root, and at `$XDG_DATA_HOME/seclude/store`
-    or `~/.local/share/seclude/store` for other users. It is made if it is not there. The file
-    system must be one that overlays can write to: ext4, xfs, btrfs or, since Linux 6.6, tmpfs; not
-    another overlay or NFS.
+    `SECLUDE_STORE`, else at `/var/lib/seclude/store` for root, and for other users at
+    `$XDG_DATA_HOME/seclude/store` or `~/.local/share/seclude/store`. It is made if it is not there.
+    The file system must be one that overlays can write to: ext4, xfs, btrfs or, since Linux 6.6,
+    tmpfs; not another overlay or NFS.
 
     Many threads and processes can use one store at once. What a program in a sandbox changes is
     never in it. An image that is in use stays until it is not.

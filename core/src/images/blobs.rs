@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// The most bytes of a manifest, an index or a configuration.
 const TEXT_MAX: u64 = 8 << 20;
+/// The most files of an archive of images: manifests, configurations and layers.
+const MEMBERS_MAX: usize = 100_000;
 /// How many links in an archive lead to one another.
 const LINKS_MAX: usize = 8;
 
@@ -58,8 +60,14 @@ impl Blobs {
                     Member::Link(target)
                 }
                 Kind::HardLink { target } => Member::Link(target),
-                Kind::Directory | Kind::Fifo | Kind::Special => continue,
+                Kind::Directory | Kind::Fifo | Kind::Special | Kind::Removed | Kind::Hidden => {
+                    continue;
+                }
             };
+            if members.len() >= MEMBERS_MAX {
+                let why = format!("it has more than {MEMBERS_MAX} files, and holds no images");
+                return Err(Error::invalid(format!("read {}", path.display()), why).at(path));
+            }
             members.insert(entry.path, member);
         }
         Ok(Blobs::Archive { path: path.into(), file, members })

@@ -18,6 +18,7 @@ use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::{Overlay, Policy, profile};
 use crate::run::alive::Alive;
 use crate::run::sandbox::images::check_ids;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -63,11 +64,10 @@ impl Cell {
             let lower = Lower::open(&changed.overlay.layers)?;
             let has_owners = changed.alive.plan.manner.mapping.is_range();
             let at = &changed.overlay.at;
-            let mut differences = Differences { at, lower, has_owners, found: Vec::new() };
+            let mut differences = Differences { at, lower, has_owners, found: BTreeMap::new() };
             changed.read(&mut differences)?;
-            let mut found = differences.found;
-            found.sort_by(|a, b| a.path.cmp(&b.path));
-            Ok(found)
+            let found = differences.found.into_iter();
+            Ok(found.map(|(path, kind)| Change { path, kind }).collect())
         })
     }
 
@@ -81,7 +81,8 @@ impl Cell {
     ///
     /// # Errors
     ///
-    /// `Invalid` if the policy has no overlay with an image. `Io` if the store has no room.
+    /// `Invalid` if the policy has no overlay with an image, or the changes have more than 16 GiB,
+    /// counting what sparse files do not have, or 2,000,000 entries. `Io` if the store has no room.
     pub fn commit(&self, name: Option<&str>) -> Result<Image> {
         name.map_or(Ok(()), check_name)?;
         self.with_changed(|changed| {
@@ -96,7 +97,7 @@ impl Cell {
                     "its overlay has layers of the caller's above the image",
                 ));
             }
-            let import = Import::new(&held.store, changed.policy.ids, Bounds::NONE)?;
+            let import = Import::new(&held.store, changed.policy.ids, Bounds::DEFAULT)?;
             let layers = if held.layers.len() < STACK_MAX {
                 let layer = import.above(&held.layers, |layer| changed.digest(layer))?;
                 let below = held.layers.iter().map(|layer| held.store.layer(&layer.key));
@@ -139,8 +140,8 @@ struct Changed<'a> {
 impl Changed<'_> {
     /// Reads the changes as a layer has them.
     fn read(&self, taker: &mut dyn Taker) -> Result<()> {
-        let mut filter = self.without_mounts(taker)?;
-        Stack::new(vec![self.tier()?], Removed::Told, "the changes").read(&mut filter)
+        let stack = Stack::new(vec![self.tier()?], Removed::Told, "the changes");
+        stack.without(self.made_by_the_set_up()?).read(taker)
     }
 
     fn digest(&self, taker: &mut dyn Taker) -> Result<String> {
@@ -152,9 +153,9 @@ impl Changed<'_> {
     /// Reads the changes with the layers below, as one.
     fn digest_with(&self, lower: Vec<Tier>, taker: &mut dyn Taker) -> Result<String> {
         let mut digested = DigestedEntries::new(taker);
-        let mut filter = self.without_mounts(&mut digested)?;
         let tiers = std::iter::once(self.tier()?).chain(lower).collect();
-        Stack::new(tiers, Removed::Hidden, "the changes").read(&mut filter)?;
+        let stack = Stack::new(tiers, Removed::Hidden, "the changes");
+        stack.without(self.made_by_the_set_up()?).read(&mut digested)?;
         Ok(digested.finish())
     }
 
@@ -166,12 +167,12 @@ impl Changed<'_> {
         };
         let directory = self.upper.try_clone();
         let directory = directory.map_err(|error| Error::io("duplicate a descriptor", error))?;
-        Ok(Tier { directory, origin })
+        Ok(Tier { directory, origin, has_surplus: true })
     }
 
-    /// Leaves out what the set-up has made: what it has mounted something on, and the names of
-    /// hosts that it has written.
-    fn without_mounts<'t>(&self, taker: &'t mut dyn Taker) -> Result<WithoutMounts<'t>> {
+    /// What the set-up has made, as opposed to the commands: empty files and directories where the
+    /// layers have none, and the names of hosts that it has written.
+    fn made_by_the_set_up(&self) -> Result<impl Fn(&[u8], bool) -> Result<bool> + use<>> {
         let policy = defaults::with_defaults(self.policy);
         let inside = |path: &Path| path.strip_prefix(&self.overlay.at).ok().map(Path::to_owned);
         let directories = profile::DIRECTORIES.iter().map(|path| crate::plan::path_of(path));
@@ -179,33 +180,15 @@ impl Changed<'_> {
         let places = directories
             .chain(policy.files.iter().map(crate::policy::Entry::at))
             .chain(written.clone().flat_map(Path::parent));
-        Ok(WithoutMounts {
-            taker,
-            lower: Lower::open(&self.overlay.layers)?,
-            places: places.filter_map(inside).filter(|path| path != Path::new("")).collect(),
-            written: written.filter_map(inside).collect(),
+        let lower = Lower::open(&self.overlay.layers)?;
+        let places: Vec<PathBuf> =
+            places.filter_map(inside).filter(|path| path != Path::new("")).collect();
+        let written: Vec<PathBuf> = written.filter_map(inside).collect();
+        Ok(move |bytes: &[u8], is_empty: bool| {
+            let path = path_of(bytes);
+            let is_made = is_empty && places.contains(&path) && lower.find(bytes)?.is_none();
+            Ok(is_made || written.contains(&path))
         })
-    }
-}
-
-struct WithoutMounts<'a> {
-    taker: &'a mut dyn Taker,
-    lower: Lower,
-    /// Empty files and directories that are made where the layers have none.
-    places: Vec<PathBuf>,
-    written: Vec<PathBuf>,
-}
-
-impl Taker for WithoutMounts<'_> {
-    fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
-        let path = path_of(&entry.path);
-        let may_be_made = matches!(entry.kind, Kind::Directory | Kind::File { size: 0 });
-        let is_made =
-            may_be_made && self.places.contains(&path) && self.lower.find(&entry.path)?.is_none();
-        match is_made || self.written.contains(&path) {
-            true => Ok(()),
-            false => self.taker.take(entry, contents),
-        }
     }
 }
 
@@ -215,35 +198,33 @@ struct Differences<'a> {
     lower: Lower,
     /// Whether the files of the layers have owners of their own.
     has_owners: bool,
-    found: Vec<Change>,
+    found: BTreeMap<PathBuf, ChangeKind>,
 }
 
 impl Differences<'_> {
     fn add(&mut self, path: &[u8], kind: ChangeKind) {
-        self.found.push(Change { path: self.at.join(path_of(path)), kind });
+        self.found.insert(self.at.join(path_of(path)), kind);
     }
 }
 
 impl Taker for Differences<'_> {
     fn take(&mut self, entry: &Entry, _: &mut dyn Read) -> Result<()> {
-        let (above, name) = match entry.path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&entry.path[..slash], &entry.path[slash + 1..]),
-            None => (&entry.path[..0], &*entry.path),
-        };
-        if name == b".wh..wh..opq" {
-            // What was in the directory is gone, unless it was made again: that comes later.
-            for name in self.lower.names(above)? {
-                self.add(&joined(above, name.to_bytes()), ChangeKind::Deleted);
+        match &entry.kind {
+            Kind::Hidden => {
+                // What was in the directory is gone, unless it was made again: that comes later.
+                for name in self.lower.names(&entry.path)? {
+                    self.add(&joined(&entry.path, name.to_bytes()), ChangeKind::Deleted);
+                }
+                return Ok(());
             }
-            return Ok(());
-        }
-        if let Some(name) = name.strip_prefix(b".wh.") {
-            self.add(&joined(above, name), ChangeKind::Deleted);
-            return Ok(());
+            Kind::Removed => {
+                self.add(&entry.path, ChangeKind::Deleted);
+                return Ok(());
+            }
+            _ => {}
         }
         // It was found in a directory that was removed and made again.
-        let path = self.at.join(path_of(&entry.path));
-        self.found.retain(|change| change.path != path);
+        self.found.remove(&self.at.join(path_of(&entry.path)));
         match self.lower.find(&entry.path)? {
             None => self.add(&entry.path, ChangeKind::Added),
             Some(status) => {
@@ -271,7 +252,7 @@ pub(super) fn tier_of(layer: &Layer) -> Result<Tier> {
         IdsOnDisk::One => Origin::One,
         IdsOnDisk::Range { .. } => Origin::Subordinate(subordinate(layer)?),
     };
-    Ok(Tier { directory, origin })
+    Ok(Tier { directory, origin, has_surplus: false })
 }
 
 /// The subordinate ids of the caller, which own the files of a layer.

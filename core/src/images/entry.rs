@@ -36,6 +36,10 @@ pub enum Kind {
     Fifo,
     /// A device node or a socket, which is left out: `/dev` is the sandbox's own.
     Special,
+    /// What is at the path in the layers below is removed.
+    Removed,
+    /// Whatever the layers below have in this directory is removed.
+    Hidden,
 }
 
 /// The components of a path in the image, without `.`, empty ones and a leading slash.

@@ -3,6 +3,7 @@
 use super::changes::tier_of;
 use super::entry::{Entry, Kind};
 use super::image::Image;
+use super::layer::{has_other_meaning, whiteout};
 use super::stack::{Removed, Stack, Taker};
 use super::stream::{DigestedWriter, sha256};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -30,7 +31,8 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// `Invalid` if the directory has something in it.
+    /// `Invalid` if the directory has something in it, or the image has a file whose name begins with
+    /// `.wh.`: in a layout, that stands for a removed one.
     pub fn export_oci(&self, directory: impl AsRef<Path>, reference: &str) -> Result<()> {
         let layout = Layout { directory: directory.as_ref() };
         layout.make()?;
@@ -68,6 +70,13 @@ impl Image {
 
     /// Writes the files of the image, as its programs see them, as a tar archive, which is not
     /// compressed. The file must not exist. The same image gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the image has a file whose name begins with `.wh.`: [`ImageSource::tar`] would
+    /// take it for a removed one.
+    ///
+    /// [`ImageSource::tar`]: crate::ImageSource::tar
     pub fn export_tar(&self, file: impl AsRef<Path>) -> Result<()> {
         let path = file.as_ref();
         let failed = |error| Error::io(format!("write {}", path.display()), error).at(path);
@@ -174,11 +183,10 @@ impl<'a, W: Write> TarWriter<'a, W> {
 
     fn append(&mut self, entry: &Entry, contents: &mut dyn Read) -> io::Result<()> {
         let attributes = &entry.attributes;
-        let time = format!("{}.{:09}", attributes.seconds, attributes.nanoseconds);
+        let time = time(attributes.seconds, attributes.nanoseconds);
         let is_exact = attributes.nanoseconds == 0 && attributes.seconds >= 0;
         let mut more: Vec<(String, &[u8])> = Vec::new();
-        // Nothing before the epoch has a fraction: it would count the other way.
-        if !is_exact && attributes.seconds >= 0 {
+        if !is_exact {
             more.push(("mtime".into(), time.as_bytes()));
         }
         for (name, value) in &entry.extended {
@@ -197,7 +205,6 @@ impl<'a, W: Write> TarWriter<'a, W> {
             b"" => OsStr::new("./"),
             path => OsStr::from_bytes(path),
         };
-        let link = |target: &[u8]| OsStr::from_bytes(target).to_owned();
         match &entry.kind {
             Kind::Directory => {
                 header.set_entry_type(EntryType::Directory);
@@ -211,23 +218,62 @@ impl<'a, W: Write> TarWriter<'a, W> {
             }
             Kind::Symlink { target } => {
                 header.set_entry_type(EntryType::Symlink);
-                self.archive.append_link(&mut header, name, link(target))
+                self.target(&mut header, target)?;
+                self.archive.append_data(&mut header, name, io::empty())
             }
             Kind::HardLink { target } => {
                 header.set_entry_type(EntryType::Link);
-                self.archive.append_link(&mut header, name, link(target))
+                self.target(&mut header, target)?;
+                self.archive.append_data(&mut header, name, io::empty())
             }
             Kind::Fifo => {
                 header.set_entry_type(EntryType::Fifo);
                 self.archive.append_data(&mut header, name, io::empty())
             }
+            Kind::Removed | Kind::Hidden => {
+                let name = whiteout(&entry.path, &entry.kind).unwrap_or_default();
+                header.set_entry_type(EntryType::Regular);
+                self.archive.append_data(&mut header, OsStr::from_bytes(&name), io::empty())
+            }
             Kind::Special => Ok(()),
         }
+    }
+
+    /// Sets the target of a link as it is. `Builder::append_link` leaves out slashes and dots.
+    fn target(&mut self, header: &mut Header, target: &[u8]) -> io::Result<()> {
+        const ROOM: usize = 100;
+        if target.len() > ROOM {
+            let mut long = Header::new_gnu();
+            long.set_path("@LongLink")?;
+            long.set_entry_type(EntryType::GNULongLink);
+            long.set_mode(0o644);
+            long.set_size(target.len() as u64 + 1);
+            long.set_cksum();
+            self.archive.append(&long, target.chain(&b"\0"[..]))?;
+        }
+        header.set_link_name_literal(&target[..target.len().min(ROOM)])
+    }
+}
+
+/// A time in a pax header.
+fn time(seconds: i64, nanoseconds: u32) -> String {
+    match (seconds, nanoseconds) {
+        // Before the epoch, the fraction counts away from the next second.
+        (..0, 1..) => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanoseconds),
+        _ => format!("{seconds}.{nanoseconds:09}"),
     }
 }
 
 impl<W: Write> Taker for TarWriter<'_, W> {
     fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+        if has_other_meaning(&entry.path) {
+            let shown = String::from_utf8_lossy(&entry.path);
+            return Err(Error::invalid(
+                format!("write /{shown} to {}", self.path.display()),
+                "in an archive, a name that begins with .wh. stands for a removed file",
+            )
+            .hint("rename or remove it in the image first"));
+        }
         self.append(entry, contents).map_err(|error| failed(self.path, error))
     }
 }

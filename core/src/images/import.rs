@@ -1,7 +1,7 @@
 //! The import of an image, layer by layer, into the store.
 
 use super::blobs::Blobs;
-use super::layer::{self, Bounds};
+use super::layer::{self, Bounds, meaning};
 use super::layout::{self, Config, Manifest};
 use super::stack::Origin;
 use super::stream::{Bounded, Digested, chain, decoded};
@@ -204,7 +204,9 @@ pub fn unpack_archive(
     let bounded = Bounded::new(reader, bytes.saturating_add(SURPLUS));
     let mut archive = Archive::new(Digested::new(bounded), what);
     while let Some(entry) = archive.next()? {
-        layer.entry(&entry, &mut archive.contents())?;
+        if let Some(entry) = meaning(entry)? {
+            layer.entry(&entry, &mut archive.contents())?;
+        }
     }
     // Whatever follows the end counts for the digest.
     archive.into_inner().finish().map_err(|error| unreadable(what, error))

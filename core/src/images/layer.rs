@@ -1,7 +1,7 @@
 //! What the entries of a layer do to the layers below it: new files replace old ones, and whiteouts
 //! remove them (OCI image specification, "Image Layer Filesystem Changeset").
 
-use super::entry::{Entry, Kind, tidy};
+use super::entry::{Entry, Kind};
 use super::stack::{OWNER, Taker};
 use super::unpacker::{Owners, Unpacker};
 use crate::base::error::{Error, Result};
@@ -20,6 +20,9 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Other names that aufs had for its own use.
 const RESERVED: &[u8] = b".wh..wh.";
 
+/// The most bytes of the paths of a layer. Two million of the usual ones have a quarter of it.
+const NAMES_MAX: usize = 1 << 29;
+
 /// How much of an image may be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -28,8 +31,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// What the caller has bounded already.
-    pub const NONE: Bounds = Bounds { bytes: u64::MAX, entries: u64::MAX };
+    /// Enough for any image, and too little to fill a disk.
+    pub const DEFAULT: Bounds = Bounds { bytes: 16 << 30, entries: 2_000_000 };
 }
 
 /// What a layer has made at a path so far.
@@ -45,6 +48,8 @@ pub struct Layer {
     owners: Owners,
     bounds: Bounds,
     size: Size,
+    /// The bytes of all paths, which are kept in memory.
+    names: usize,
     made: BTreeMap<Box<[u8]>, Made>,
     /// The directories of whose files below none is left.
     hidden: BTreeSet<Box<[u8]>>,
@@ -58,6 +63,7 @@ impl Layer {
             owners,
             bounds,
             size: Size::default(),
+            names: 0,
             made: BTreeMap::new(),
             hidden: BTreeSet::new(),
             buffer: vec![0; super::stream::CHUNK],
@@ -71,9 +77,10 @@ impl Layer {
             let why = format!("it has more than the {} entries allowed", self.bounds.entries);
             return Err(Error::invalid("unpack the image", why));
         }
-        let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        if name.starts_with(WHITEOUT) {
-            return self.whiteout(&entry.path, name);
+        self.names += entry.path.len();
+        if self.names > NAMES_MAX {
+            let why = format!("its paths have more than {NAMES_MAX} bytes");
+            return Err(Error::invalid("unpack the image", why));
         }
         let path = c_string(&entry.path)?;
         let (attributes, owner) = self.owned(&path, &entry.attributes)?;
@@ -82,6 +89,8 @@ impl Layer {
                 self.size.special += 1;
                 return Ok(());
             }
+            Kind::Removed => return self.remove(&entry.path),
+            Kind::Hidden => return self.hide(&entry.path),
             Kind::Directory => {
                 self.unpacker.entry(&wire::Entry::Directory { path: &path, attributes })?;
                 let Attributes { seconds, nanoseconds, .. } = attributes;
@@ -202,34 +211,14 @@ impl Layer {
         }
     }
 
-    /// Removes what a whiteout stands for. It is about the layers below alone: what this layer has
-    /// made stays.
-    fn whiteout(&mut self, path: &[u8], name: &[u8]) -> Result<()> {
-        let above = path.strip_suffix(name).unwrap_or_default();
-        let above = above.strip_suffix(b"/").unwrap_or(above);
-        if name == OPAQUE {
-            return self.hide(above);
-        }
-        if name.starts_with(RESERVED) {
-            return Ok(());
-        }
-        let removed = &name[WHITEOUT.len()..];
-        if matches!(removed, b"" | b"." | b"..") {
-            let shown = String::from_utf8_lossy(path);
-            return Err(Error::invalid(
-                format!("entry {shown:?} of the image"),
-                "it removes no name",
-            ));
-        }
-        let path =
-            if above.is_empty() { removed.to_owned() } else { [above, b"/", removed].concat() };
-        let path = tidy(&path)?;
-        match self.made.get(&*path) {
+    /// Removes a path. It is about the layers below alone: what this layer has made stays.
+    fn remove(&mut self, path: &[u8]) -> Result<()> {
+        match self.made.get(path) {
             Some(Made::Other) => Ok(()),
-            None if self.children(&path).is_empty() => {
-                self.unpacker.entry(&wire::Entry::Remove { path: &c_string(&path)? })
+            None if self.children(path).is_empty() => {
+                self.unpacker.entry(&wire::Entry::Remove { path: &c_string(path)? })
             }
-            Some(Made::Directory { .. }) | None => self.hide(&path),
+            Some(Made::Directory { .. }) | None => self.hide(path),
         }
     }
 
@@ -287,6 +276,56 @@ impl Layer {
         }
         children
     }
+}
+
+/// An entry of an archive as what it means: there, a name stands for the removal of files. `None`
+/// if it means nothing.
+///
+/// # Errors
+///
+/// Such a name that has no other name in it.
+pub fn meaning(entry: Entry) -> Result<Option<Entry>> {
+    let (above, name) = match entry.path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&entry.path[..slash], &entry.path[slash + 1..]),
+        None => (&entry.path[..0], &*entry.path),
+    };
+    let Some(removed) = name.strip_prefix(WHITEOUT) else { return Ok(Some(entry)) };
+    if name == OPAQUE {
+        return Ok(Some(Entry { path: above.to_owned(), kind: Kind::Hidden, ..entry }));
+    }
+    if name.starts_with(RESERVED) {
+        return Ok(None);
+    }
+    if matches!(removed, b"" | b"." | b"..") {
+        let shown = String::from_utf8_lossy(&entry.path);
+        let what = format!("entry {shown:?} of the image");
+        return Err(Error::invalid(what, "it removes no name"));
+    }
+    let path = if above.is_empty() { removed.to_owned() } else { [above, b"/", removed].concat() };
+    Ok(Some(Entry { path, kind: Kind::Removed, ..entry }))
+}
+
+/// The name in an archive of an entry that means the removal of files.
+pub fn whiteout(path: &[u8], kind: &Kind) -> Option<Vec<u8>> {
+    let join = |above: &[u8], name: &[u8]| match above {
+        b"" => name.to_owned(),
+        above => [above, b"/", name].concat(),
+    };
+    match kind {
+        Kind::Hidden => Some(join(path, OPAQUE)),
+        Kind::Removed => {
+            let slash = path.iter().rposition(|byte| *byte == b'/');
+            let (above, name) =
+                slash.map_or((&path[..0], path), |at| (&path[..at], &path[at + 1..]));
+            Some(join(above, &[WHITEOUT, name].concat()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an archive of a layer cannot have a path, because it would mean something else.
+pub fn has_other_meaning(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| name.starts_with(WHITEOUT))
 }
 
 impl Taker for Layer {

@@ -5,17 +5,13 @@ use super::import::{Import, unpack_archive};
 use super::layer::Bounds;
 use super::layout;
 use super::stack::{Removed, Stack, Tier};
-use super::stream::{Bounded, DigestedEntries, decoded};
+use super::stream::{Bounded, DigestedEntries, decoded, is_packed};
 use super::tar::{Archive, unreadable};
 use crate::base::error::{Error, Result};
 use crate::host::store::{Layer, Place, Record};
 use crate::policy::Ids;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-
-/// The default bounds of what is unpacked.
-const BYTES: u64 = 16 << 30;
-const ENTRIES: u64 = 2_000_000;
 
 /// What to import an image from.
 ///
@@ -47,8 +43,7 @@ enum Form {
 
 impl ImageSource {
     fn new(form: Form, path: &Path) -> ImageSource {
-        let bounds = Bounds { bytes: BYTES, entries: ENTRIES };
-        ImageSource { form, path: path.into(), reference: None, bounds, ids: None }
+        ImageSource { form, path: path.into(), reference: None, bounds: Bounds::DEFAULT, ids: None }
     }
 
     /// A directory with an OCI image layout, as `skopeo copy docker://NAME oci:DIRECTORY` makes it.
@@ -71,7 +66,7 @@ impl ImageSource {
     }
 
     /// A directory with the files of a root. What is mounted below it is left out, and so are
-    /// extended attributes.
+    /// extended attributes but those of users.
     pub fn directory(directory: impl AsRef<Path>) -> ImageSource {
         ImageSource::new(Form::Directory, directory.as_ref())
     }
@@ -153,7 +148,11 @@ impl ImageSource {
             Form::Directory => {
                 self.refuse_reference()?;
                 let directory = open(&self.path, libc::O_DIRECTORY)?;
-                let tier = Tier { directory: directory.into(), origin: import.origin() };
+                let tier = Tier {
+                    directory: directory.into(),
+                    origin: import.origin(),
+                    has_surplus: false,
+                };
                 let stack = Stack::new(vec![tier], Removed::Unknown, &what);
                 import.unknown(|layer| {
                     let mut digested = DigestedEntries::new(layer);
@@ -183,9 +182,7 @@ impl ImageSource {
         let mut start = [0; 4];
         let length = file.read(&mut start).map_err(|error| unreadable(&what, error))?;
         io::Seek::rewind(&mut file).map_err(|error| unreadable(&what, error))?;
-        let is_plain =
-            !start[..length].starts_with(&[0x1f, 0x8b]) && start != [0x28, 0xb5, 0x2f, 0xfd];
-        if is_plain {
+        if !is_packed(&start[..length]) {
             return Blobs::archive(&self.path, file);
         }
         let mut reader = Bounded::new(decoded(Box::new(file), &what)?, self.bounds.bytes);

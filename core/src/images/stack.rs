@@ -13,7 +13,7 @@ use crate::wire::plan::IdRange;
 use crate::wire::unpack::Attributes;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString};
@@ -61,12 +61,18 @@ pub enum Origin {
 pub struct Tier {
     pub directory: OwnedFd,
     pub origin: Origin,
+    /// Whether [`Stack::without`] is about it.
+    pub has_surplus: bool,
 }
+
+/// Whether a path is left out. The second argument says whether it is a directory or an empty file.
+type IsSurplus<'a> = dyn Fn(&[u8], bool) -> Result<bool> + 'a;
 
 /// Directories, the topmost first.
 pub struct Stack<'a> {
     tiers: Vec<Tier>,
     removed: Removed,
+    is_surplus: Box<IsSurplus<'a>>,
     /// What is read, in errors.
     what: &'a str,
 }
@@ -78,14 +84,22 @@ pub trait Taker {
 
 impl<'a> Stack<'a> {
     pub fn new(tiers: Vec<Tier>, removed: Removed, what: &'a str) -> Stack<'a> {
-        Stack { tiers, removed, what }
+        Stack { tiers, removed, is_surplus: Box::new(|_, _| Ok(false)), what }
+    }
+
+    /// Leaves out paths of the tiers that have a surplus, but not what is in such a directory. What
+    /// is below is read as if they were not there.
+    pub fn without(mut self, is_surplus: impl Fn(&[u8], bool) -> Result<bool> + 'a) -> Stack<'a> {
+        self.is_surplus = Box::new(is_surplus);
+        self
     }
 
     /// Reads everything.
     pub fn read(self, taker: &mut dyn Taker) -> Result<()> {
-        let Stack { tiers, removed, what } = self;
+        let Stack { tiers, removed, is_surplus, what } = self;
         let Some(top) = tiers.first() else { return Ok(()) };
-        let mut walk = Walk { taker, links: HashMap::new(), removed, what };
+        let mut walk =
+            Walk { taker, links: HashMap::new(), removed, is_surplus: &*is_surplus, what };
         let status = fstat(&top.directory).map_err(|errno| walk.failed(b"", errno))?;
         let extended = walk.extended(&top.directory, b"")?;
         let found = Found { path: Vec::new(), status, origin: top.origin };
@@ -99,7 +113,15 @@ struct Walk<'a> {
     /// The first path of each file that has several names.
     links: HashMap<(u64, u64), Vec<u8>>,
     removed: Removed,
+    is_surplus: &'a IsSurplus<'a>,
     what: &'a str,
+}
+
+/// Why a name was not read.
+enum Unread {
+    /// Something else is there now.
+    Moved(Error),
+    Failed(Error),
 }
 
 /// A file that was found.
@@ -122,7 +144,7 @@ impl Walk<'_> {
             }
         }
         if self.removed == Removed::Told && self.is_opaque(&tiers[0].directory, path)? {
-            self.tell(path, c".wh..wh..opq", &tiers[0].directory)?;
+            self.tell(path.to_vec(), Kind::Hidden, &tiers[0].directory)?;
         }
         for (name, place) in names {
             self.name(&tiers[place..], &name, path, depth)?;
@@ -130,50 +152,102 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Reads one name, which is in the first of the tiers and may be in others.
+    /// Reads one name, which is in the first of the tiers and may be in others. A program that runs
+    /// meanwhile may put something else there at any time.
     fn name(&mut self, tiers: &[Tier], name: &CStr, path: &[u8], depth: usize) -> Result<()> {
+        const TRIES: usize = 16;
         let below = match path {
             b"" => name.to_bytes().to_vec(),
             path => [path, b"/", name.to_bytes()].concat(),
         };
-        let Tier { directory: layer, origin } = &tiers[0];
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.try_name(tiers, name, &below, depth) {
+                Ok(()) => return Ok(()),
+                Err(Unread::Failed(error)) => return Err(error),
+                Err(Unread::Moved(error)) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    fn try_name(
+        &mut self,
+        tiers: &[Tier],
+        name: &CStr,
+        path: &[u8],
+        depth: usize,
+    ) -> std::result::Result<(), Unread> {
+        let Tier { directory: layer, origin, has_surplus } = &tiers[0];
         let status = match fstatat(layer, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             // Removed meanwhile.
             Err(Errno::ENOENT) => return Ok(()),
-            status => status.map_err(|errno| self.failed(&below, errno))?,
+            status => status.map_err(|errno| self.failed(path, errno))?,
         };
-        let here = fstat(layer).map_err(|errno| self.failed(path, errno))?;
-        // What is mounted there is not a part of the directory, only the mount point.
-        let is_mounted = status.st_dev != here.st_dev;
-        let found = |path| Found { path, status, origin: *origin };
+        let is_empty = match kind(&status) {
+            SFlag::S_IFDIR => true,
+            SFlag::S_IFREG => status.st_size == 0,
+            _ => false,
+        };
+        let is_left_out = *has_surplus && (self.is_surplus)(path, is_empty)?;
+        let found = |status| Found { path: path.to_vec(), status, origin: *origin };
         match kind(&status) {
             SFlag::S_IFDIR => {
-                let opened = self.open(layer, name, &below, OFlag::O_DIRECTORY)?;
-                let extended = self.extended(&opened, &below)?;
-                let mut inner = vec![Tier { directory: opened, origin: *origin }];
+                let (opened, is_mounted) = self.open(layer, name, path, OFlag::O_DIRECTORY)?;
+                let extended = self.extended(&opened, path)?;
+                let mut inner = vec![tiers[0].within(opened)];
                 if self.removed == Removed::Hidden {
-                    self.find_below(&tiers[1..], name, &below, &mut inner)?;
+                    self.find_below(&tiers[1..], name, path, &mut inner)?;
                 }
-                let directory = Found { path: below.clone(), status, origin: *origin };
-                self.entry(directory, Kind::Directory, extended, &mut io::empty())?;
-                if is_mounted { Ok(()) } else { self.directory(&inner, &below, depth + 1) }
+                if !is_left_out {
+                    self.entry(found(status), Kind::Directory, extended, &mut io::empty())?;
+                } else if let Some(Tier { directory, origin, .. }) = inner.get(1) {
+                    let status = fstat(directory).map_err(|errno| self.failed(path, errno))?;
+                    let found = Found { path: path.to_vec(), status, origin: *origin };
+                    let extended = self.extended(directory, path)?;
+                    self.entry(found, Kind::Directory, extended, &mut io::empty())?;
+                }
+                if !is_mounted {
+                    self.directory(&inner, path, depth + 1)?;
+                }
             }
-            SFlag::S_IFREG if !is_mounted => self.file(layer, name, found(below)),
+            _ if is_left_out => return self.first_below(tiers, name, path, depth),
+            SFlag::S_IFREG => self.file(layer, name, found(status))?,
             SFlag::S_IFLNK => {
-                let target = readlinkat(layer, name).map_err(|errno| self.failed(&below, errno))?;
+                let target = readlinkat(layer, name).map_err(|errno| self.unread(path, errno))?;
                 let kind = Kind::Symlink { target: target.into_vec() };
-                self.entry(found(below), kind, Vec::new(), &mut io::empty())
+                self.entry(found(status), kind, Vec::new(), &mut io::empty())?;
             }
-            SFlag::S_IFIFO => self.entry(found(below), Kind::Fifo, Vec::new(), &mut io::empty()),
-            _ if is_whiteout(&status) && self.removed != Removed::Unknown => match self.removed {
-                Removed::Told => {
-                    let whiteout = [b".wh.", name.to_bytes()].concat();
-                    let whiteout = CString::new(whiteout).unwrap_or_default();
-                    self.tell(path, &whiteout, layer)
+            SFlag::S_IFIFO => {
+                self.entry(found(status), Kind::Fifo, Vec::new(), &mut io::empty())?;
+            }
+            _ if is_whiteout(&status) && self.removed != Removed::Unknown => {
+                if self.removed == Removed::Told {
+                    self.tell(path.to_vec(), Kind::Removed, layer)?;
                 }
-                Removed::Hidden | Removed::Unknown => Ok(()),
-            },
-            _ => self.entry(found(below), Kind::Special, Vec::new(), &mut io::empty()),
+            }
+            _ => self.entry(found(status), Kind::Special, Vec::new(), &mut io::empty())?,
+        }
+        Ok(())
+    }
+
+    /// Reads a name as if it were not in the first tier.
+    fn first_below(
+        &mut self,
+        tiers: &[Tier],
+        name: &CStr,
+        path: &[u8],
+        depth: usize,
+    ) -> std::result::Result<(), Unread> {
+        let rest = &tiers[1..];
+        let has_it = |tier: &Tier| {
+            fstatat(&tier.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT)
+        };
+        match rest.iter().position(has_it) {
+            Some(place) if self.removed == Removed::Hidden => {
+                self.try_name(&rest[place..], name, path, depth)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -186,7 +260,8 @@ impl Walk<'_> {
         path: &[u8],
         found: &mut Vec<Tier>,
     ) -> Result<()> {
-        for Tier { directory: layer, origin } in tiers {
+        for tier in tiers {
+            let layer = &tier.directory;
             let Some(last) = found.last() else { break };
             if self.is_opaque(&last.directory, path)? {
                 break;
@@ -195,8 +270,9 @@ impl Walk<'_> {
                 Err(Errno::ENOENT) => {}
                 Err(errno) => return Err(self.failed(path, errno)),
                 Ok(status) if kind(&status) == SFlag::S_IFDIR => {
-                    let directory = self.open(layer, name, path, OFlag::O_DIRECTORY)?;
-                    found.push(Tier { directory, origin: *origin });
+                    let opened = open_at(layer, name, OFlag::O_DIRECTORY);
+                    let directory = opened.map_err(|errno| self.failed(path, errno))?;
+                    found.push(tier.within(directory));
                 }
                 // Another kind of file, or a node for one that was removed, hides what is below.
                 Ok(_) => break,
@@ -205,38 +281,36 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn file(&mut self, at: &OwnedFd, name: &CStr, found: Found) -> Result<()> {
-        if found.status.st_nlink > 1 {
-            let file = (found.status.st_dev, found.status.st_ino);
-            if let Some(target) = self.links.get(&file) {
-                let kind = Kind::HardLink { target: target.clone() };
-                return self.entry(found, kind, Vec::new(), &mut io::empty());
-            }
-            self.links.insert(file, found.path.clone());
+    fn file(&mut self, at: &OwnedFd, name: &CStr, found: Found) -> std::result::Result<(), Unread> {
+        let file = (found.status.st_dev, found.status.st_ino);
+        let is_linked = found.status.st_nlink > 1;
+        if let Some(target) = self.links.get(&file).filter(|_| is_linked) {
+            let kind = Kind::HardLink { target: target.clone() };
+            return Ok(self.entry(found, kind, Vec::new(), &mut io::empty())?);
         }
-        let opened = self.open(at, name, &found.path, OFlag::O_NONBLOCK)?;
+        let (opened, is_mounted) = self.open(at, name, &found.path, OFlag::O_NONBLOCK)?;
+        if is_mounted {
+            return Ok(self.entry(found, Kind::Special, Vec::new(), &mut io::empty())?);
+        }
         let status = fstat(&opened).map_err(|errno| self.failed(&found.path, errno))?;
-        if kind(&status) != SFlag::S_IFREG {
-            // Another file has taken its place.
-            return Err(self.failed(&found.path, Errno::ESTALE));
+        if kind(&status) != SFlag::S_IFREG || (status.st_dev, status.st_ino) != file {
+            return Err(self.unread(&found.path, Errno::ESTALE));
+        }
+        if is_linked {
+            self.links.insert(file, found.path.clone());
         }
         let extended = self.extended(&opened, &found.path)?;
         let size = u64::try_from(status.st_size).unwrap_or(0);
         let found = Found { status, ..found };
-        self.entry(found, Kind::File { size }, extended, &mut File::from(opened))
+        Ok(self.entry(found, Kind::File { size }, extended, &mut File::from(opened))?)
     }
 
     /// An entry that stands for removed files.
-    fn tell(&mut self, directory: &[u8], name: &CStr, at: &OwnedFd) -> Result<()> {
-        let status = fstat(at).map_err(|errno| self.failed(directory, errno))?;
-        let path = match directory {
-            b"" => name.to_bytes().to_vec(),
-            directory => [directory, b"/", name.to_bytes()].concat(),
-        };
+    fn tell(&mut self, path: Vec<u8>, kind: Kind, at: &OwnedFd) -> Result<()> {
+        let status = fstat(at).map_err(|errno| self.failed(&path, errno))?;
         let attributes =
             Attributes { mode: 0o600, seconds: status.st_mtime, ..Attributes::default() };
-        let entry = Entry { path, attributes, kind: Kind::File { size: 0 }, extended: Vec::new() };
-        self.taker.take(&entry, &mut io::empty())
+        self.taker.take(&Entry { path, attributes, kind, extended: Vec::new() }, &mut io::empty())
     }
 
     fn entry(
@@ -301,8 +375,50 @@ impl Walk<'_> {
         hides_lower(directory).map_err(|errno| self.failed(path, errno))
     }
 
-    fn open(&self, at: &OwnedFd, name: &CStr, path: &[u8], more: OFlag) -> Result<OwnedFd> {
-        open_at(at, name, more).map_err(|errno| self.failed(path, errno))
+    /// Opens a name, and finds out whether it is what was mounted there, which is not a part of the
+    /// directory.
+    fn open(
+        &self,
+        at: &OwnedFd,
+        name: &CStr,
+        path: &[u8],
+        more: OFlag,
+    ) -> std::result::Result<(OwnedFd, bool), Unread> {
+        // Not by the number of the file system: in an overlay, files have those of the layers.
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more)
+            .resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        match openat2(at, name, how) {
+            Ok(opened) => Ok((opened, false)),
+            Err(Errno::EXDEV) => {
+                let opened = open_at(at, name, more);
+                opened.map(|opened| (opened, true)).map_err(|errno| self.unread(path, errno))
+            }
+            // A filter of system calls that does not know it.
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                let opened = open_at(at, name, more).map_err(|errno| self.unread(path, errno))?;
+                let file_system = |file| {
+                    fstat(file).map(|status| status.st_dev).map_err(|no| self.unread(path, no))
+                };
+                let is_mounted = file_system(&opened)? != file_system(at)?;
+                Ok((opened, is_mounted))
+            }
+            Err(errno) => Err(self.unread(path, errno)),
+        }
+    }
+
+    fn unread(&self, path: &[u8], errno: Errno) -> Unread {
+        let error = self.failed(path, errno);
+        match errno {
+            // It was removed, or another kind of file has taken its place.
+            Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::ELOOP
+            | Errno::ENXIO
+            | Errno::EINVAL
+            | Errno::ESTALE => Unread::Moved(error),
+            _ => Unread::Failed(error),
+        }
     }
 
     fn names(&self, at: &OwnedFd, path: &[u8]) -> Result<Vec<CString>> {
@@ -312,6 +428,19 @@ impl Walk<'_> {
     fn failed(&self, path: &[u8], errno: Errno) -> Error {
         let shown = String::from_utf8_lossy(path);
         Error::io(format!("read /{shown} of {}", self.what), io::Error::from(errno))
+    }
+}
+
+impl Tier {
+    /// A directory in the same tier.
+    fn within(&self, directory: OwnedFd) -> Tier {
+        Tier { directory, origin: self.origin, has_surplus: self.has_surplus }
+    }
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Unread {
+        Unread::Failed(error)
     }
 }
 

@@ -144,8 +144,7 @@ impl Store {
             for known in self.place.records()? {
                 let is_old = now.duration_since(known.used).is_ok_and(|unused| unused >= age);
                 if is_old && !self.is_in_use(&known)? {
-                    self.place.remove_record(&known.name)?;
-                    freed.images += 1;
+                    freed.images += usize::from(self.place.remove_unused_record(&known)?);
                 }
             }
         }

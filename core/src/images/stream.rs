@@ -4,7 +4,8 @@ use super::entry::Entry;
 use super::stack::Taker;
 use crate::base::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use sha2::{Digest, Sha256};
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -170,14 +171,19 @@ impl Read for Decoded<'_> {
     }
 }
 
+/// Whether a stream is compressed in a form that [`decoded`] reads.
+pub fn is_packed(start: &[u8]) -> bool {
+    start.starts_with(GZIP) || is_zstd(start)
+}
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 /// Decompresses what comes from `from`: gzip, Zstandard, or nothing.
 ///
 /// # Errors
 ///
 /// Another compression.
 pub fn decoded<'a>(from: Box<dyn Read + 'a>, what: &str) -> Result<Box<dyn Read + 'a>> {
-    const GZIP: &[u8] = &[0x1f, 0x8b];
-    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
     const OTHERS: [(&[u8], &str); 3] =
         [(&[0xfd, b'7', b'z', b'X', b'Z'], "xz"), (b"BZh", "bzip2"), (b"PK", "zip")];
     let mut reader = BufReader::with_capacity(CHUNK, from);
@@ -192,47 +198,68 @@ pub fn decoded<'a>(from: Box<dyn Read + 'a>, what: &str) -> Result<Box<dyn Read 
     }
     let decoded = if start.starts_with(GZIP) {
         Decoded::Gzip(Box::new(MultiGzDecoder::new(reader)))
-    } else if start.starts_with(ZSTD) {
-        Decoded::Zstd(Frames { state: Frame::Between(reader) })
+    } else if is_zstd(&start) {
+        Decoded::Zstd(Frames { reader, decoder: FrameDecoder::new(), is_within: false })
     } else {
         Decoded::Plain(reader)
     };
     Ok(Box::new(decoded))
 }
 
-/// A stream of Zstandard frames, one after another.
-struct Frames<'a> {
-    state: Frame<'a>,
+/// Whether a stream begins with a Zstandard frame, or with one to skip (RFC 8878).
+fn is_zstd(start: &[u8]) -> bool {
+    const SKIPPED: &[u8] = &[0x2a, 0x4d, 0x18];
+    start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || start.first().is_some_and(|byte| byte & 0xf0 == 0x50) && start[1..].starts_with(SKIPPED)
 }
 
-enum Frame<'a> {
-    Between(BufReader<Box<dyn Read + 'a>>),
-    Within(Box<StreamingDecoder<BufReader<Box<dyn Read + 'a>>, ruzstd::decoding::FrameDecoder>>),
-    Ended,
+/// A stream of Zstandard frames, one after another.
+struct Frames<'a> {
+    reader: BufReader<Box<dyn Read + 'a>>,
+    decoder: FrameDecoder,
+    /// Whether a frame has begun and not ended.
+    is_within: bool,
+}
+
+impl Frames<'_> {
+    /// Begins the next frame that has contents. Returns whether there is one.
+    fn begin(&mut self) -> io::Result<bool> {
+        while !self.reader.fill_buf()?.is_empty() {
+            match self.decoder.init(&mut self.reader) {
+                // A table of contents, for programs that read single files of the archive.
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let length = u64::from(length);
+                    let skipped = io::copy(&mut (&mut self.reader).take(length), &mut io::sink())?;
+                    if skipped < length {
+                        return Err(io::Error::other("a frame is cut off"));
+                    }
+                }
+                begun => return begun.map(|()| true).map_err(io::Error::other),
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Read for Frames<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
         loop {
-            match std::mem::replace(&mut self.state, Frame::Ended) {
-                Frame::Ended => return Ok(0),
-                Frame::Between(mut reader) => {
-                    if reader.fill_buf()?.is_empty() {
-                        return Ok(0);
-                    }
-                    let decoder = StreamingDecoder::new(reader).map_err(io::Error::other)?;
-                    self.state = Frame::Within(Box::new(decoder));
+            if !self.is_within {
+                self.is_within = self.begin()?;
+                if !self.is_within {
+                    return Ok(0);
                 }
-                Frame::Within(mut decoder) => match decoder.read(buffer)? {
-                    0 => self.state = Frame::Between(decoder.into_inner()),
-                    length => {
-                        self.state = Frame::Within(decoder);
-                        return Ok(length);
-                    }
-                },
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.reader, one).map_err(io::Error::other)?;
+            }
+            match self.decoder.read(buffer)? {
+                0 if !buffer.is_empty() => self.is_within = false,
+                length => return Ok(length),
             }
         }
     }

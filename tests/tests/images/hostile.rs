@@ -129,7 +129,7 @@ fn a_hostile_archive_is_invalid_and_leaves_nothing() {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
             // As a layer, too, and as an archive of layers.
             let directory = place.make("layout");
-            Layout::of(&directory, &[archive.clone()], Packing::Gzip);
+            Layout::of(&directory, std::slice::from_ref(&archive), Packing::Gzip);
             let error = refused(&place, &ImageSource::oci(&directory), what);
             assert_eq!(error.kind(), ErrorKind::Invalid, "{what}, as a layer: {error}");
             fs::remove_dir_all(&directory).expect("it is ours");
@@ -325,7 +325,7 @@ fn a_layout_that_lies_is_invalid_and_leaves_nothing() {
         let layer = Archive::of(&[file("f", "x")]).end();
         let secret = place.path("secret");
         fs::write(&secret, &layer).expect("there is room");
-        let whole = |layout: &Layout<'_>| layout.image(&[layer.clone()], Packing::None);
+        let whole = |layout: &Layout<'_>| layout.image(std::slice::from_ref(layer), Packing::None);
         let digest = sha256(&layer);
         let at = |layout: &Layout<'_>| layout.directory.join("blobs/sha256").join(&digest);
         type Lie<'a> = (&'a str, Box<dyn Fn(&Layout<'_>) + 'a>);
@@ -579,7 +579,7 @@ fn what_is_cut_off_is_invalid() {
         for packing in [Packing::Gzip, Packing::Zstd, Packing::None] {
             let packed = packing.pack(&layer);
             let directory = place.path(&format!("layout-{packing:?}"));
-            let layout = Layout::of(&directory, &[layer.clone()], packing);
+            let layout = Layout::of(&directory, std::slice::from_ref(&layer), packing);
             let blob = layout.directory.join("blobs/sha256").join(sha256(&packed));
             for step in 0..12 {
                 let length = packed.len() * step / 12;
