@@ -209,10 +209,14 @@ impl Place {
         self.remove(&discarded.path)
     }
 
-    /// Removes what is in a directory.
+    /// Removes what is in a directory. There is nothing in a draft.
     pub fn clear(&self, directory: &Path) -> Result<()> {
         let failed = |error| self.failed("read", directory, error);
-        for entry in fs::read_dir(directory).map_err(failed)? {
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
             self.remove(&entry.map_err(failed)?.path())?;
         }
         Ok(())

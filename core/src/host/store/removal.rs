@@ -7,9 +7,26 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// Removes what is at a path, with all below it. It is no error if nothing is there.
+///
+/// The program that makes the files of a layer ends with the process that imports it, but a moment
+/// later. Until then it may make files in what is being removed.
 pub fn remove(path: &Path) -> io::Result<()> {
+    const TRIES: u32 = 1000;
+    for _ in 0..TRIES {
+        match try_remove(path) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+    try_remove(path)
+}
+
+fn try_remove(path: &Path) -> io::Result<()> {
     let status = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         status => status?,
