@@ -2,9 +2,11 @@
 //! use at once or that were left in the middle of the work.
 #![deny(unsafe_code)]
 
+mod cells;
 mod hostile;
 mod layout;
 mod one_tree;
 mod place;
+mod shared;
 mod tree;
 mod whiteouts;

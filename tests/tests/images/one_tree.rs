@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 /// A tree with one of everything.
-fn everything(caller: Caller) -> Vec<Node> {
+pub fn everything(caller: Caller) -> Vec<Node> {
     // A name of the greatest length, in a path that needs more than one.
     let (long, deep) = ("n".repeat(255), ["d".repeat(120), "e".repeat(150)].join("/"));
     let mut nodes = vec![

@@ -1,6 +1,6 @@
 //! A directory of a test's own with a store, and what a program in a sandbox finds in an image.
 
-use seclude::{Capability, Image, ImageSource, Sandbox, Store};
+use seclude::{Capability, Cell, Command, Image, ImageSource, Sandbox, Store};
 use seclude_tests::alone::alone;
 use seclude_tests::caller::program;
 use std::collections::BTreeSet;
@@ -99,7 +99,13 @@ pub fn beside(image: &Image) -> Sandbox {
 
 /// What a program finds in the image. The root has no time: each sandbox makes it anew.
 pub fn listing(image: &Image) -> String {
-    without_time_of_root(&listed(&beside(image), &[]))
+    let mut command = beside(image).command("/lister");
+    without_time_of_root(&listed(&mut command))
+}
+
+/// The same in a cell.
+pub fn listing_in(cell: &Cell) -> String {
+    without_time_of_root(&listed(&mut cell.command("/lister")))
 }
 
 fn without_time_of_root(listing: &str) -> String {
@@ -122,9 +128,8 @@ pub fn assert_same(found: &str, expected: &str, what: &str) {
     );
 }
 
-fn listed(sandbox: &Sandbox, without: &[&str]) -> String {
-    let output =
-        sandbox.command("/lister").arg(AT).args(without).output().expect("it can be started");
+fn listed(command: &mut Command) -> String {
+    let output = command.arg(AT).output().expect("it can be started");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.outcome.success(), "{:?}: {}", output.outcome, text(&output.stderr));
     text(&output.stdout)
@@ -132,8 +137,24 @@ fn listed(sandbox: &Sandbox, without: &[&str]) -> String {
 
 /// What a program finds in the image, without the times.
 pub fn timeless(image: &Image) -> String {
-    let line = |line: &str| line.split(' ').take(4).collect::<Vec<_>>().join(" ") + "\n";
-    listing(image).lines().map(line).collect()
+    without_times(&listing(image))
+}
+
+/// The same in a cell.
+pub fn timeless_in(cell: &Cell) -> String {
+    without_times(&listing_in(cell))
+}
+
+fn without_times(listing: &str) -> String {
+    // The time is what has a point and no colon.
+    let is_time = |word: &&str| word.contains('.') && word.ends_with(|c: char| c.is_ascii_digit());
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let time = words.iter().rposition(|word| is_time(&word) && word.len() >= 11);
+        let words = words.iter().enumerate().filter(|(place, _)| Some(*place) != time);
+        words.map(|(_, word)| *word).collect::<Vec<_>>().join(" ") + "\n"
+    };
+    listing.lines().map(line).collect()
 }
 
 /// The lister on the host.
