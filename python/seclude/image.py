@@ -306,7 +306,7 @@ class Image:
 
         own: dict[str, Any] = json.loads(self._core.policy())
         files = [*own.pop("files"), *(policy.get("files") or ())]
-        return Sandbox(**{**own, **policy, "files": files})  # type: ignore[typeddict-item]
+        return Sandbox(**{**own, **policy, "files": files})
 
     def command(self) -> dict[str, Any]:
         """Return the command that the image is for: the arguments of `Sandbox.run` and `popen`.
