@@ -80,7 +80,8 @@ fn the_core_knows_none_of_its_faces() {
 
 /// The wings of the core, from the bottom up. A file uses its own wing and those below it; the last
 /// two stand side by side.
-const WINGS: [&str; 8] = ["wire", "base", "policy", "plan", "host", "run", "lives", "look"];
+const WINGS: [&str; 9] =
+    ["wire", "base", "policy", "plan", "host", "run", "lives", "images", "look"];
 
 #[test]
 fn each_file_of_the_core_uses_its_own_wing_and_those_below() {
