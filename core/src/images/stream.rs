@@ -158,7 +158,7 @@ impl<R: Read> Read for Bounded<R> {
 enum Decoded<'a> {
     Plain(BufReader<Box<dyn Read + 'a>>),
     Gzip(Box<MultiGzDecoder<BufReader<Box<dyn Read + 'a>>>>),
-    Zstd(Frames<'a>),
+    Zstd(Box<Frames<'a>>),
 }
 
 impl Read for Decoded<'_> {
@@ -199,7 +199,7 @@ pub fn decoded<'a>(from: Box<dyn Read + 'a>, what: &str) -> Result<Box<dyn Read 
     let decoded = if start.starts_with(GZIP) {
         Decoded::Gzip(Box::new(MultiGzDecoder::new(reader)))
     } else if is_zstd(&start) {
-        Decoded::Zstd(Frames { reader, decoder: FrameDecoder::new(), is_within: false })
+        Decoded::Zstd(Box::new(Frames { reader, decoder: FrameDecoder::new(), is_within: false }))
     } else {
         Decoded::Plain(reader)
     };

@@ -325,7 +325,7 @@ fn a_layout_that_lies_is_invalid_and_leaves_nothing() {
         let layer = Archive::of(&[file("f", "x")]).end();
         let secret = place.path("secret");
         fs::write(&secret, &layer).expect("there is room");
-        let whole = |layout: &Layout<'_>| layout.image(std::slice::from_ref(layer), Packing::None);
+        let whole = |layout: &Layout<'_>| layout.image(std::slice::from_ref(&layer), Packing::None);
         let digest = sha256(&layer);
         let at = |layout: &Layout<'_>| layout.directory.join("blobs/sha256").join(&digest);
         type Lie<'a> = (&'a str, Box<dyn Fn(&Layout<'_>) + 'a>);
