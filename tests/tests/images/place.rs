@@ -150,7 +150,7 @@ fn without_times(listing: &str) -> String {
     let is_time = |word: &&str| word.contains('.') && word.ends_with(|c: char| c.is_ascii_digit());
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
-        let time = words.iter().rposition(|word| is_time(&word) && word.len() >= 11);
+        let time = words.iter().rposition(|word| is_time(word) && word.len() >= 11);
         let words = words.iter().enumerate().filter(|(place, _)| Some(*place) != time);
         words.map(|(_, word)| *word).collect::<Vec<_>>().join(" ") + "\n"
     };
