@@ -53,6 +53,12 @@
 //! makes a template that later sandboxes are copied from. [`Join`] runs commands in namespaces that
 //! exist already.
 //!
+//! # Images
+//!
+//! A [`Store`] holds images: the software of other systems, imported from an [`ImageSource`]. An
+//! [`Image`] can be the root of a sandbox, which its commands change at will. [`Cell::changes`] tells
+//! what they have changed, and [`Cell::commit`] makes a new image of it.
+//!
 //! # Examining the host and programs
 //!
 //! [`doctor()`] says what this host allows, and why it does not allow more. [`namespaces()`] lists
@@ -75,6 +81,8 @@
 //! Each layer of the source uses only the layers below it:
 //!
 //! ```text
+//!       images                       images, their store, and the changes of cells
+//!          |
 //!        lives          look         cells, pools, joining | doctor, namespaces, learning
 //!           \            /
 //!                run                 sandbox, command, child, outcome

@@ -6,7 +6,7 @@ use super::probe::{self, RunningProbe};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::plan::idmap::Mapping;
 use crate::policy::outcome::Protection;
-use crate::policy::{Isolation, Overlay};
+use crate::policy::{Ids, Isolation, Overlay};
 use crate::run::sandbox::Sandbox;
 use crate::wire::plan::IdRange;
 use std::fs;
@@ -100,6 +100,14 @@ fn confined() -> Check {
     }
 }
 
+/// The subordinate ids that a sandbox of this caller's can have: the last one inside, and the first
+/// one outside.
+fn subordinate() -> Option<(u32, u32)> {
+    let sandbox = probe::smallest().uid(0).gid(0).ids(Ids::Range);
+    let Ok(Mapping::Subordinate(ids)) = Mapping::choose(sandbox.policy()) else { return None };
+    probe::run(&sandbox).ok().map(|_| (ids.uids.count, ids.uids.outside))
+}
+
 /// Checks which host ids the ids inside map to.
 fn ids() -> Check {
     const NAME: &str = "ids";
@@ -125,18 +133,32 @@ fn ids() -> Check {
             | Mapping::Unchanged { .. }
             | Mapping::Shared { .. }
             | Mapping::Joined,
-        ) => Check::weaker(
-            NAME,
+        ) => match subordinate() {
+            Some((last, outside)) => Check::works(
+                NAME,
+                format!(
+                    "one user and one group inside, or with ids = range also 1 to {last}, which are \
+                    {outside} and the following outside"
+                ),
+            ),
+            None => one_id(),
+        },
+        Err(error) => Check::missing(NAME, &error),
+    }
+}
+
+fn one_id() -> Check {
+    Check::weaker(
+            "ids",
             "one user and one group inside, the caller's own outside",
             "only a caller with CAP_SETUID and CAP_SETGID may map other ids than its own, and \
             only those that its user namespace has",
         )
         .or_remedy(
-            "start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids \
+            "have root give the caller subordinate ids (usermod --add-subuids, --add-subgids) and \
+            install uidmap, or start as root, with more ids than one in /proc/self/uid_map: sandboxes then get ids \
             that are nobody's",
-        ),
-        Err(error) => Check::missing(NAME, &error),
-    }
+        )
 }
 
 /// Checks the file from which the warden is executed.

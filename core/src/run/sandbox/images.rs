@@ -5,6 +5,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::store::{IdsOnDisk, Layer, Place, Record};
 use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::{Entry, Ids, Overlay};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,14 +26,14 @@ impl Sandbox {
     /// # Errors
     ///
     /// `SourceMissing` if an image or one of its layers is not in the store.
-    pub(crate) fn with_layers(&self) -> Result<Sandbox> {
+    pub(crate) fn with_layers(&self) -> Result<Cow<'_, Sandbox>> {
         let names_image =
             |entry: &Entry| matches!(entry, Entry::Overlay(Overlay { image: Some(_), .. }));
         if !self.policy.files.iter().any(names_image) {
-            return Ok(self.clone());
+            return Ok(Cow::Borrowed(self));
         }
         if let Some(known) = self.compiled.with_layers.get() {
-            return Ok(known.clone());
+            return Ok(Cow::Borrowed(known));
         }
         let mut held = Vec::new();
         let mut policy = self.policy.clone();
@@ -56,7 +57,7 @@ impl Sandbox {
         let sandbox =
             Sandbox { policy, held: Arc::new(held), compiled: Arc::default(), ..self.clone() };
         sandbox.check()?;
-        Ok(self.compiled.with_layers.get_or_init(|| sandbox).clone())
+        Ok(Cow::Borrowed(self.compiled.with_layers.get_or_init(|| sandbox)))
     }
 }
 
