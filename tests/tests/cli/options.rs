@@ -176,6 +176,7 @@ const ROWS: &[Row] = &[
         &["grep", " /t ", "/proc/self/mountinfo"], Text("size=64k")),
     row("overlay", &["--overlay", "/usr/share:/usr/bin:/o,size=64K"],
         &["grep", " /o ", "/proc/self/mountinfo"], Text("overlay")),
+    row("image", &["--image", "no-such-image"], TRUE, Text("store")),
     row("mqueue", &["--mqueue", "/dev/mqueue"],
         &["grep", " /dev/mqueue ", "/proc/self/mountinfo"], Text("mqueue")),
     row("disk-image", &["--disk-image", "/etc/passwd:/image"], TRUE,
