@@ -29,8 +29,9 @@ say = @printf '\n==== %s\n' '$(1)'
 .PHONY: help demo test needs lint faces test-rust test-c test-python test-table test-grounds \
 	test-subprocess \
 	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
-	miri coverage package sanitize soak stress exposure test-races test-adversary \
-	test-harnesses programs test-programs test-readme programs-page faults bench bench-copies docs pictures \
+	miri coverage package sanitize soak stress exposure test-races test-members test-adversary \
+	test-harnesses programs test-programs test-readme programs-page faults bench bench-copies \
+	docs pictures \
 	library program wheel install uninstall dist test-dist \
 	test-reproducible clean
 
@@ -217,6 +218,11 @@ test-races: ## 10,000 rounds of links swapped while sandboxes are set up upon th
 	$(call say,races)
 	SECLUDE_ROUNDS=10000 $(CARGO) test --quiet --package seclude-tests --test files -- \
 		--nocapture symlinks::a_race_is_not_won
+
+test-members: ## a private network of 100 members, each of which reaches each other by name and address; takes 40 minutes
+	$(call say,members)
+	SECLUDE_MEMBERS=100 $(CARGO) test --quiet --package seclude-tests --test networks -- \
+		--nocapture members::every_member_reaches
 
 test-adversary: ## 1,000 rounds of hostile programs that attack the warden, in every mode; ROUNDS=50 for a quick look
 	$(call say,adversaries)
