@@ -157,9 +157,9 @@ test-riscv: ## a part of the table on riscv64, on an emulated processor
 	VM_ARCH=riscv64 tests/vm/run.sh -s "$(or $(SITUATIONS),root)" \
 		$(or $(VM_TESTS),table=command:)
 
-fuzz: ## each fuzz target for SECONDS (60 if not given): docs/fuzzing.md
+fuzz: ## each fuzz target for SECONDS (60 if not given); TARGETS=network for one: docs/fuzzing.md
 	$(call say,fuzzing)
-	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60)
+	CARGO_TARGET_DIR=$(PUBLIC)/fuzz sh fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 package: ## the published crates, built from their own packages
 	$(call say,the packages)
