@@ -163,16 +163,23 @@ installed() { # PYTHON ARGUMENTS-OF-PIP...
         (cd / && "$work/venv/bin/python" -P -W error "$root/python/tests/smoke.py")
 }
 
+# The time that ended children of this script have had a processor, in the kernel too, in seconds:
+# cutime and cstime of proc(5). In the shell of `$(...)`, `$$` still is the number of the script.
+processor_seconds() {
+    awk -v hertz="$(getconf CLK_TCK)" '{ print int(($16 + $17) / hertz) }' "/proc/$$/stat"
+}
+
 sdist() {
     # Nothing but the machine's Rust and C compiler: the path has no tool of the build.
     path=$(dirname "$(command -v "$cargo")"):/usr/bin:/bin
-    began=$(date +%s)
+    began=$(date +%s) before=$(processor_seconds)
     check "sdist: pip builds and installs it" env PATH="$path" CARGO_TARGET_DIR="$work/sdist" \
         sh -c "'$python' -m venv '$work/venv' && '$work/venv/bin/pip' install --verbose \
             --disable-pip-version-check '$made/python/seclude-$version.tar.gz'"
-    # A figure, not a limit: it is that of a machine and of what else runs there.
+    # Figures, not limits: the first is that of a machine and of what else runs there.
     echo "   in $(($(date +%s) - began)) s, on $(nproc) processors, at a load of" \
-        "$(cut -d ' ' -f 2 /proc/loadavg)"
+        "$(cut -d ' ' -f 2 /proc/loadavg);" \
+        "$(($(processor_seconds) - before)) s of a processor"
     cp "$work/log" "$work/sdist-log"
     check "sdist: pip --verbose shows how far the build is" grep 'Compiling seclude' \
         "$work/sdist-log"
