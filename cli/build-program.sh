@@ -9,6 +9,8 @@
 # SECLUDE_TARGET      a target triple, to build for another target than this machine's. An oldest
 #                     version of glibc may follow: x86_64-unknown-linux-gnu.2.17. cargo-zigbuild
 #                     builds it.
+# SECLUDE_WRITER      the same command for this machine, which writes the manual pages where that
+#                     for the target cannot run. By default it is built.
 set -eu
 
 cli=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +24,7 @@ build() { # COMMAND-OF-CARGO OPTION...
     (cd "$root" && "$cargo" "$@" --quiet --release --package seclude-cli)
 }
 
-# Builds the command as $program. $writer is the same command, for this machine.
+# Builds the command as $program. $writer is the same command, which this machine can run.
 build_both() {
     if [ -z "${SECLUDE_TARGET:-}" ]; then
         build build
@@ -32,7 +34,8 @@ build_both() {
     build zigbuild --target "$SECLUDE_TARGET"
     triple=${SECLUDE_TARGET%%.*}
     program=$target/$triple/release/seclude writer=$program
-    if ! "$writer" --version >/dev/null 2>&1; then
+    "$writer" --version >/dev/null 2>&1 || writer=${SECLUDE_WRITER:-}
+    if [ -z "$writer" ]; then
         build build
         writer=$target/release/seclude
     fi
@@ -66,5 +69,5 @@ data)
     rm -rf "$2"
     install_into "$2/scripts" "$2/data/share"
     ;;
-*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -33,6 +33,11 @@ for tag in "$@"; do
         exit 1
     }
     SECLUDE_TARGET=$triple$glibc "$root/cli/build-program.sh" data "$data"
+    # It spares those for another processor a build of the command for this one.
+    if "$data/scripts/seclude" --version >/dev/null 2>&1; then
+        SECLUDE_WRITER=$target/$triple/release/seclude
+        export SECLUDE_WRITER
+    fi
     # maturin reads the symbols of what it has linked, and refuses one that is too new for the tag.
     (cd "$root/python" && maturin build --release --quiet --locked --zig --target "$triple" \
         --compatibility "${tag%_"${triple%%-*}"}" --sbom-include "$bill" --out "$to")
