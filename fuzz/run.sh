@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")"
 time=${1:-60}
 [ $# = 0 ] || shift
-[ $# -gt 0 ] || set -- wire policy setters network
+[ $# -gt 0 ] || set -- wire policy setters network images
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 log=$(mktemp)

@@ -1,7 +1,7 @@
 //! The import of an image, layer by layer, into the store.
 
 use super::blobs::Blobs;
-use super::layer::{self, Bounds, meaning};
+use super::layer::{self, Bounds, Records, meaning};
 use super::layout::{self, Config, Manifest};
 use super::stack::Origin;
 use super::stream::{Bounded, Digested, chain, decoded};
@@ -196,7 +196,7 @@ pub fn clear(store: &Place, directory: &Path) -> Result<()> {
 pub fn unpack_archive(
     reader: Box<dyn Read + '_>,
     what: &str,
-    layer: &mut layer::Layer,
+    layer: &mut layer::Layer<impl Records>,
     bytes: u64,
 ) -> Result<String> {
     /// How much longer than the files themselves an archive may be: headers, padding.

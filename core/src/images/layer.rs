@@ -42,9 +42,18 @@ enum Made {
     Other,
 }
 
+/// Takes the records of a layer. The unpacker does, and a test can.
+pub trait Records {
+    fn entry(&mut self, entry: &wire::Entry<'_>) -> Result<()>;
+    /// Contents of the file of the last record.
+    fn contents(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Waits until everything is made.
+    fn finish(self) -> Result<()>;
+}
+
 /// A layer that is being unpacked.
-pub struct Layer {
-    unpacker: Unpacker,
+pub struct Layer<U = Unpacker> {
+    unpacker: U,
     owners: Owners,
     bounds: Bounds,
     size: Size,
@@ -56,8 +65,8 @@ pub struct Layer {
     buffer: Vec<u8>,
 }
 
-impl Layer {
-    pub fn new(unpacker: Unpacker, owners: Owners, bounds: Bounds) -> Layer {
+impl<U: Records> Layer<U> {
+    pub fn new(unpacker: U, owners: Owners, bounds: Bounds) -> Layer<U> {
         Layer {
             unpacker,
             owners,
@@ -328,7 +337,7 @@ pub fn has_other_meaning(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|name| name.starts_with(WHITEOUT))
 }
 
-impl Taker for Layer {
+impl<U: Records> Taker for Layer<U> {
     fn take(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
         self.entry(entry, contents)
     }

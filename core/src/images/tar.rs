@@ -164,7 +164,8 @@ impl<R: Read> Archive<R> {
             block[..148].iter().chain(&block[156..]).map(|byte| u32::from(*byte)).sum::<u32>()
                 + 8 * u32::from(b' ');
         match header.cksum() {
-            Ok(stored) if stored == sum => Ok(Some(header)),
+            // No fuzzer finds out a sum.
+            Ok(stored) if stored == sum || cfg!(fuzzing) => Ok(Some(header)),
             _ => Err(self.wrong("it is no tar archive, or damaged: a header has a wrong sum")),
         }
     }

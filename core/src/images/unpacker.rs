@@ -3,6 +3,7 @@
 //! Nothing of the host is in it but the destination. Its ids are those of the sandboxes that will
 //! run the image.
 
+use super::layer::Records;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::image::UNPACKER;
 use crate::host::store::IdsOnDisk;
@@ -132,36 +133,6 @@ impl Unpacker {
         Ok(Unpacker { child, socket: ours, buffer: Vec::with_capacity(ROOM) })
     }
 
-    /// Sends a record.
-    pub fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; 4]);
-        entry.encode(&mut self.buffer);
-        let length = self.buffer.len() - start - 4;
-        if length > RECORD_MAX {
-            self.buffer.truncate(start);
-            return Err(Error::invalid(
-                "unpack an entry of the image",
-                "its description is too long",
-            ));
-        }
-        self.buffer[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
-        if self.buffer.len() >= ROOM { self.flush() } else { Ok(()) }
-    }
-
-    /// Sends contents of a file.
-    pub fn contents(&mut self, bytes: &[u8]) -> Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= ROOM { self.flush() } else { Ok(()) }
-    }
-
-    /// Sends the last record and waits until everything is made.
-    pub fn finish(mut self) -> Result<()> {
-        self.entry(&Entry::End {})?;
-        self.flush()?;
-        self.ended()
-    }
-
     fn flush(&mut self) -> Result<()> {
         let mut sent = 0;
         while sent < self.buffer.len() {
@@ -200,6 +171,35 @@ impl Unpacker {
             Err(_) => Err(Error::new(ErrorKind::Io, "unpack the image")
                 .because(format!("the unpacker ended: {}", outcome.ended))),
         }
+    }
+}
+
+impl Records for Unpacker {
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; 4]);
+        entry.encode(&mut self.buffer);
+        let length = self.buffer.len() - start - 4;
+        if length > RECORD_MAX {
+            self.buffer.truncate(start);
+            return Err(Error::invalid(
+                "unpack an entry of the image",
+                "its description is too long",
+            ));
+        }
+        self.buffer[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+        if self.buffer.len() >= ROOM { self.flush() } else { Ok(()) }
+    }
+
+    fn contents(&mut self, bytes: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= ROOM { self.flush() } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.entry(&Entry::End {})?;
+        self.flush()?;
+        self.ended()
     }
 }
 
