@@ -16,17 +16,17 @@
 //! What is read may be hostile. It is read here, in the caller, which makes no file from it. The
 //! files are made in a sandbox, by a program that reads no format (core/unpacker).
 
-mod blobs;
+pub mod blobs;
 pub mod changes;
-mod entry;
+pub mod entry;
 mod export;
 pub mod image;
-mod import;
-mod layer;
-mod layout;
+pub mod import;
+pub mod layer;
+pub mod layout;
 pub mod source;
 mod stack;
 pub mod store;
-mod stream;
+pub mod stream;
 mod tar;
-mod unpacker;
+pub mod unpacker;

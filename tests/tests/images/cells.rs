@@ -279,21 +279,35 @@ fn an_image_as_the_root_is_committed_without_what_the_set_up_made() {
     });
 }
 
-/// A program can give files modes that close them to their owner, and the caller reads them.
+/// A program can give files modes that close them to their owner. A privileged caller reads them all
+/// the same; for any other that is an error, and never an image without them.
 #[test]
-fn what_is_closed_to_its_owner_is_committed_and_written() {
-    as_each("what_is_closed_to_its_owner_is_committed_and_written", |_| {
-        let name = "what_is_closed_to_its_owner_is_committed_and_written";
+fn what_is_closed_to_its_owner_is_committed_or_an_error() {
+    as_each("what_is_closed_to_its_owner_is_committed_or_an_error", |caller| {
+        let name = "what_is_closed_to_its_owner_is_committed_or_an_error";
         let Some(place) = Place::new(name) else { return };
         let image = import(&place, &[dir(""), file("shadow", "x").mode(0)]);
         let expected = listing(&image);
-        image.export_tar(place.path("out.tar")).expect("it is the caller's");
-        let tar = ImageSource::tar(place.path("out.tar"));
-        let again = place.store().import(&tar, None).expect("it is whole");
-        assert_same(&listing(&again), &expected, "an archive");
         let cell = beside(&image).cell().expect("it starts");
         run(&cell, "echo new >> shadow; mkdir closed; echo x > closed/x; chmod 0 closed/x closed");
         let inside = listing_in(&cell);
+        let (tar, layers) = (place.path("out.tar"), place.names("layers"));
+        if caller == Caller::User {
+            for error in [
+                image.export_tar(&tar).expect_err("it is closed"),
+                cell.changes().expect_err("it is closed"),
+                cell.commit(None).expect_err("it is closed"),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+                assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{error}");
+            }
+            assert!(!tar.exists());
+            assert_eq!((place.names("work").len(), place.names("layers")), (0, layers));
+            return;
+        }
+        image.export_tar(&tar).expect("it is the caller's");
+        let again = place.store().import(&ImageSource::tar(&tar), None).expect("it is whole");
+        assert_same(&listing(&again), &expected, "an archive");
         assert_eq!(changes(&cell).len(), 3);
         let committed = cell.commit(None).expect("it is the caller's");
         assert_same(&listing(&committed), &inside, "committed");
