@@ -86,7 +86,9 @@ impl ImageSource {
             return Ok(if is_layout { Self::oci(path) } else { Self::directory(path) });
         }
         let what = path.display().to_string();
-        let mut archive = Archive::new(decoded(Box::new(file), &what)?, what);
+        // The entries before the one that tells may be a bomb.
+        let reader = Bounded::new(decoded(Box::new(file), &what)?, Bounds::DEFAULT.bytes);
+        let mut archive = Archive::new(reader, what);
         // Archives of images have nothing else at their top, and few entries before one of these.
         for _ in 0..8 {
             match archive.next()? {
