@@ -130,7 +130,7 @@ words = dict(arg0=None, env=None, cwd=None, streams=[None] * 3, own_pipes=[False
 words |= dict(wall_time=None, memory=None, cpu_time=None, pids=None, window_size=None)
 words |= dict(ignored_signals=[], inherit_ignored_signals=False, umask=None, process_group=None)
 words |= dict(uid=None, gid=None, groups=None)
-words |= dict(collect=[], collect_into=None, collect_bounds=(1, 1, True))
+words |= dict(collect=[], collect_into=None, collect_bounds=(1, 1, True, False))
 order = []
 gate = threading.Lock()
 gate.acquire()
