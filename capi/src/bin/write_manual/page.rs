@@ -3,7 +3,7 @@
 use crate::header::{Group, Header, Item};
 
 /// The pages of the groups whose titles name no type. The others are called like their type.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 14] = [
     ("", "libseclude"),
     ("Version", "seclude_version"),
     ("Types", "seclude_types"),
@@ -14,6 +14,8 @@ const NAMES: [(&str, &str); 12] = [
     ("Outcomes", "seclude_outcome"),
     ("System calls that the caller decides", "seclude_listener"),
     ("Joining namespaces", "seclude_join"),
+    ("Images and their store", "seclude_images"),
+    ("Changes of a cell", "seclude_changes"),
     ("Private networks", "seclude_network"),
     ("Published ports and the way out", "seclude_egress"),
 ];
