@@ -3,6 +3,7 @@
 use seclude::{Capability, Cell, Command, Image, ImageSource, Sandbox, Store};
 use seclude_tests::alone::alone;
 use seclude_tests::caller::program;
+use seclude_tests::census;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -77,14 +78,33 @@ impl Place {
 }
 
 impl Drop for Place {
+    /// Unmounts what a test has mounted here before anything is removed: what is below a mount is
+    /// not the test's own.
     fn drop(&mut self) {
+        let path = self.directory.path();
+        let quietly = |program: &str, arguments: &[&str], at: &Path| {
+            let mut command = std::process::Command::new(program);
+            let command = command.arg(at).args(arguments).stderr(std::process::Stdio::null());
+            let _ = command.status();
+        };
+        for mount in mounts_below(path).iter().rev() {
+            quietly("umount", &["--lazy"], mount);
+        }
+        if !mounts_below(path).is_empty() {
+            eprintln!("{} stays: something is mounted there", path.display());
+            return self.directory.disable_cleanup(true);
+        }
         // Images have directories that are closed to their owner.
-        let _ = std::process::Command::new("chmod")
-            .args(["-R", "u+rwx"])
-            .arg(self.directory.path())
-            .stderr(std::process::Stdio::null())
-            .status();
+        let open_up = ["-xdev", "-type", "d", "!", "-perm", "-u=rwx", "-exec", "chmod", "u+rwx"];
+        quietly("find", &[&open_up[..], &["{}", ";"]].concat(), path);
     }
+}
+
+/// The mount points below a directory, in the order in which they were mounted.
+fn mounts_below(directory: &Path) -> Vec<PathBuf> {
+    let points = census::mounts();
+    let points = points.iter().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| point.starts_with(directory)).collect()
 }
 
 /// A sandbox that shows an image beside the programs that look at it.

@@ -9,6 +9,7 @@ use seclude::{ErrorKind, ImageSource, Store};
 use seclude_tests::caller::{as_each, in_own_mounts, only};
 use seclude_tests::payload::rounds;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -361,14 +362,28 @@ fn a_directory_in_an_overlay_is_imported_whole_and_mounts_are_left_out() {
         fs::write(merged.join("above"), "above").expect("there is room");
         fs::create_dir(merged.join("d")).expect("there is room");
         fs::write(merged.join("d/below-a-mount"), "x").expect("there is room");
-        mount(&["--bind", "/etc"], &merged.join("d"));
-        mount(&["--bind", "/etc/passwd"], &merged.join("mounted"));
+        // Directories of the test's own: a mistake must not reach the host's.
+        let other = place.make("other");
+        fs::write(other.join("f"), "not a part of it").expect("there is room");
+        fs::set_permissions(other.join("f"), fs::Permissions::from_mode(0o440)).expect("ours");
+        mount(&["--bind", &other.display().to_string()], &merged.join("d"));
+        mount(&["--bind", &other.join("f").display().to_string()], &merged.join("mounted"));
         let image = place.store().import(&ImageSource::directory(&merged), None).expect("whole");
         let found = timeless(&image);
         let names: Vec<&str> =
             found.lines().skip(1).map(|line| line.split(' ').next().expect("a path")).collect();
         assert_eq!(names, ["above", "below", "d"], "{found}");
         assert_eq!(image.left_out(), 1);
+        // The end of the place unmounts, and neither changes nor removes what was mounted.
+        let outside = tempfile::tempdir().expect("there is room");
+        let kept = outside.path().join("kept");
+        fs::write(&kept, "x").expect("there is room");
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o400)).expect("ours");
+        mount(&["--bind", &outside.path().display().to_string()], &lower);
+        let own = place.path("");
+        drop((image, place));
+        assert!(!own.exists(), "nothing is left of the place");
+        assert_eq!(fs::metadata(&kept).expect("it is there").permissions().mode() & 0o777, 0o400);
     });
 }
 
@@ -397,7 +412,7 @@ fn a_store_can_have_any_path() {
 
 #[test]
 fn a_store_that_others_can_enter_is_refused() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     let Some(place) = Place::new("a_store_that_others_can_enter_is_refused") else { return };
     let form = place.path("store/v1");
     fs::set_permissions(&form, fs::Permissions::from_mode(0o750)).expect("it is ours");
