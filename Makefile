@@ -21,7 +21,7 @@ table := $(c_face) $(python_face) SECLUDE_TEST_FACES=rust,c,python
 shown := README.md core/README.md python/README.md \
 	$(addprefix docs/,tutorial.md ci.md services.md tests.md command-line.md interpreters.md \
 	notebooks.md outcomes.md errors.md rust.md c.md python.md nesting.md networks.md \
-	egress.md testing-distributed-systems.md images.md hardware.md)
+	egress.md testing-distributed-systems.md files.md images.md hardware.md)
 musl := $(shell uname -m)-unknown-linux-musl
 say = @printf '\n==== %s\n' '$(1)'
 

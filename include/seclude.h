@@ -367,8 +367,8 @@ const char *seclude_error_hint(const seclude_error *error);
 int seclude_error_step_kind(const seclude_error *error);
 
 /**
- * Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root". NULL
- * for any other number. Static: never freed.
+ * Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root".
+ * NULL for any other number. Static: never freed.
  */
 const char *seclude_step_name(int step);
 
@@ -1114,14 +1114,14 @@ void seclude_sandbox_proc(seclude_sandbox *sandbox, const char *at);
 void seclude_sandbox_dev(seclude_sandbox *sandbox, const char *at);
 
 /**
- * Adds makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
+ * Makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
  *
  * - `at`: The path inside: that of a mount.
  */
 void seclude_sandbox_read_only(seclude_sandbox *sandbox, const char *at);
 
 /**
- * Adds changes the mode of an existing file or directory. Only with `exact_files`.
+ * Changes the mode of an existing file or directory. Only with `exact_files`.
  *
  * - `at`: The path inside.
  * - `mode`: Sets the mode, 0 to 07777. Usual: 0755.
@@ -2160,8 +2160,9 @@ struct seclude_outcome {
     /** How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs. */
     int32_t ended;
     /**
-     * The exit code, the signal, or the number of the system call, of which `seclude_syscall_name`
-     * returns the name: -1 for a call of another architecture. 0 if the end has no value.
+     * The exit code, the signal, or the number of the system call, of which
+     * `seclude_syscall_name` returns the name: -1 for a call of another architecture. 0 if
+     * the end has no value.
      */
     int32_t value;
     /**
@@ -2173,8 +2174,8 @@ struct seclude_outcome {
     /** 1 if the command exited with code 0, otherwise 0. */
     int32_t success;
     /**
-     * How the command's first process itself ended: its exit code, or minus the signal that killed
-     * it. The signal may be one that the library sent.
+     * How the command's first process itself ended: its exit code, or minus the signal that
+     * killed it. The signal may be one that the library sent.
      */
     int32_t status;
     /** 1 if `status` is known, otherwise 0. */
@@ -2187,8 +2188,8 @@ struct seclude_outcome {
      */
     int32_t pressure_known;
     /**
-     * The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names. 0
-     * if no limit did.
+     * The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names.
+     * 0 if no limit did.
      */
     uint64_t limit;
     /**
@@ -2270,8 +2271,8 @@ struct seclude_outcome {
     /** How long all processes waited for I/O, in nanoseconds. */
     uint64_t pressure_io_full_ns;
     /**
-     * The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes". ""
-     * while the command runs.
+     * The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes".
+     * "" while the command runs.
      */
     char text[96];
     /**
@@ -3317,9 +3318,9 @@ int seclude_cell_copy_in(const seclude_cell *cell, const char *from, const char 
  *
  * `path` is its directory. With NULL it is the caller's own: at the path in the environment
  * variable `SECLUDE_STORE`, else at `/var/lib/seclude/store` for root, and at
- * `$XDG_DATA_HOME/seclude/store` or `~/.local/share/seclude/store` for other users. The file system
- * must be one that overlays can write to: ext4, xfs, btrfs or, since Linux 6.6, tmpfs; not another
- * overlay or NFS.
+ * `$XDG_DATA_HOME/seclude/store` or `~/.local/share/seclude/store` for other users. The file
+ * system must be one that overlays can write to: ext4, xfs, btrfs or, since Linux 6.6, tmpfs; not
+ * another overlay or NFS.
  *
  * `SECLUDE_EINVAL` if it is open to other users, who could find set-user-ID programs there.
  *
@@ -3338,9 +3339,9 @@ const char *seclude_store_path(const seclude_store *store);
  * Imports an image.
  *
  * `form` is a `SECLUDE_IMAGE_...` that says what is at `path`. `reference` chooses an image of
- * several in a layout or archive, and NULL the only one. `name` is its name in the store, which may
- * have stood for another one; with NULL it is the digest. What is unpacked has at most `max_bytes`
- * bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000. `ids` is a
+ * several in a layout or archive, and NULL the only one. `name` is its name in the store, which
+ * may have stood for another one; with NULL it is the digest. What is unpacked has at most
+ * `max_bytes` bytes and `max_entries` entries. With 0, these are 16 GiB and 2000000. `ids` is a
  * `SECLUDE_IDS_...` that says how many ids own the files, or 0 for the default of sandboxes;
  * sandboxes with the image must have as many.
  *
@@ -3349,9 +3350,9 @@ const char *seclude_store_path(const seclude_store *store);
  * unprivileged caller's all with one owner. Device nodes and sockets are left out. When the
  * function returns, the files are on the disk.
  *
- * `SECLUDE_EINVAL` if the image is damaged, has another digest than its manifest says, leads out of
- * itself or exceeds the bounds; `SECLUDE_ESOURCE_MISSING` if it is not there. Nothing is left of it
- * in the store then, but layers that were complete. `SECLUDE_EIO` if the store has no room.
+ * `SECLUDE_EINVAL` if the image is damaged, has another digest than its manifest says, leads out
+ * of itself or exceeds the bounds; `SECLUDE_ESOURCE_MISSING` if it is not there. Nothing is left
+ * of it in the store then, but layers that were complete. `SECLUDE_EIO` if the store has no room.
  *
  * `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
  */
@@ -3409,7 +3410,8 @@ size_t seclude_image_list_count(const seclude_image_list *list);
 const char *seclude_image_list_name(const seclude_image_list *list, size_t index);
 
 /**
- * Returns the digest of an image: "sha256:" and 64 digits. Borrowed: valid until the list is freed.
+ * Returns the digest of an image: "sha256:" and 64 digits. Borrowed: valid until the list is
+ * freed.
  */
 const char *seclude_image_list_digest(const seclude_image_list *list, size_t index);
 
@@ -3471,7 +3473,8 @@ const char *seclude_image_directory(const seclude_image *image);
 
 /**
  * Returns the user of its commands, and the group: `USER[:GROUP]`, as names or numbers. "" if the
- * image does not say it, which means root. NULL for NULL. Borrowed: valid until the image is freed.
+ * image does not say it, which means root. NULL for NULL. Borrowed: valid until the image is
+ * freed.
  */
 const char *seclude_image_user(const seclude_image *image);
 
@@ -3500,8 +3503,8 @@ seclude_command *seclude_image_command(const seclude_image *image, const seclude
  * Adds a writable view of an image at the absolute path `at`. At "/" it is the root.
  *
  * What the sandbox changes is kept as `seclude_sandbox_overlay` says: in the directory `kept`, or
- * with NULL in memory, where it takes at most `size` bytes and `inodes` files and directories. With
- * 0, these are 64 MiB and 65536.
+ * with NULL in memory, where it takes at most `size` bytes and `inodes` files and directories.
+ * With 0, these are 64 MiB and 65536.
  *
  * The image is found at the first start, by its name and the path of its store, and stays in the
  * store as long as the policy is in use. The caller may free it.
@@ -3513,9 +3516,9 @@ void seclude_sandbox_image(seclude_sandbox *sandbox, const seclude_image *image,
  * Writes an image as an OCI image layout into a directory, which is new or empty. Other programs
  * can take it from there, such as `skopeo copy oci:DIRECTORY docker://NAME`.
  *
- * Each layer has the owners that the image was imported with, and is compressed with gzip. The same
- * image gives the same bytes. `reference` is its name in the layout, and NULL stands for "latest".
- * `SECLUDE_EINVAL` if the directory has something in it.
+ * Each layer has the owners that the image was imported with, and is compressed with gzip. The
+ * same image gives the same bytes. `reference` is its name in the layout, and NULL stands for
+ * "latest". `SECLUDE_EINVAL` if the directory has something in it.
  */
 SECLUDE_WARN_UNUSED
 int seclude_image_export_oci(const seclude_image *image, const char *directory,
@@ -3563,9 +3566,10 @@ int seclude_cell_changes(const seclude_cell *of, seclude_changes **changes, secl
  * Makes an image: the one of the cell's policy, with what commands have changed as one more layer.
  *
  * `name` is the name in the same store; with NULL it is the digest. The cell goes on as it is, and
- * the new image never changes. What is mounted in the overlay is not a part of it. An image of very
- * many layers becomes one of a single layer. Commands that run meanwhile may change what is read:
- * `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay with an image.
+ * the new image never changes. What is mounted in the overlay is not a part of it. An image of
+ * very many layers becomes one of a single layer. Commands that run meanwhile may change what is
+ * read: `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay with an
+ * image.
  *
  * `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
  */
@@ -3959,13 +3963,13 @@ struct seclude_link {
      */
     double reorder;
     /**
-     * Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait for
-     * it, at most 10,000 of 16 MiB together; what is more is lost.
+     * Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait
+     * for it, at most 10,000 of 16 MiB together; what is more is lost.
      */
     uint64_t rate;
     /**
-     * The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones are
-     * then lost, duplicated and reordered.
+     * The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones
+     * are then lost, duplicated and reordered.
      */
     uint64_t seed;
     /** Whether `seed` is one. If it is 0, the seed is another one each time. */
@@ -3999,9 +4003,9 @@ struct seclude_traffic {
  * `groups` is an array that ends with NULL. Each of its elements is an array of strings that ends
  * with NULL: the host names of members, or addresses of theirs.
  *
- * A fault applies to whoever has the name, also to a member that ends and starts again. The members
- * may run meanwhile. A frame that meets a fault is lost. The ports of the network change one after
- * another, within about a tenth of a millisecond each.
+ * A fault applies to whoever has the name, also to a member that ends and starts again. The
+ * members may run meanwhile. A frame that meets a fault is lost. The ports of the network change
+ * one after another, within about a tenth of a millisecond each.
  *
  * `SECLUDE_EINVAL` if there is no such member, or if one is in two groups. `SECLUDE_EUNSUPPORTED`
  * if the kernel has no classic filters (CONFIG_NET_CLS_BPF).

@@ -4,9 +4,9 @@
 //! Results become a code and an error object. A panic becomes `SECLUDE_EPANIC`, because unwinding
 //! into C would abort the caller.
 //!
-//! Nearly all `unsafe` of this crate is here. Each SAFETY comment relies on the contract at the head
-//! of `seclude.h`: a pointer is NULL or refers to a live object of its type, and no other call uses
-//! that object meanwhile if the function takes it as non-const.
+//! Nearly all `unsafe` of this crate is here. Each SAFETY comment relies on the contract at the
+//! head of `seclude.h`: a pointer is NULL or refers to a live object of its type, and no other call
+//! uses that object meanwhile if the function takes it as non-const.
 
 use crate::error::seclude_error;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
@@ -87,8 +87,8 @@ pub fn create_all<T>(
     }
 }
 
-/// Like [`create_all`], but returns 1, or 0 if there are no objects yet. All elements are NULL unless
-/// it returns 1.
+/// Like [`create_all`], but returns 1, or 0 if there are no objects yet. All elements are NULL
+/// unless it returns 1.
 pub fn try_create_all<T>(
     what: &str,
     out: *mut *mut T,
@@ -300,8 +300,8 @@ pub fn read_sized<T: Structure + Default>(from: *const T, size: usize) -> T {
     let mut value = T::default();
     if !from.is_null() {
         let length = size.min(size_of::<T>());
-        // SAFETY: `size` bytes are readable. All bytes of a structure may be copied, and a structure
-        // consists of numbers.
+        // SAFETY: `size` bytes are readable. All bytes of a structure may be copied, and a
+        // structure consists of numbers.
         unsafe {
             ptr::copy_nonoverlapping(
                 from.cast::<u8>(),

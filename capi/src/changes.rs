@@ -66,9 +66,10 @@ pub unsafe extern "C" fn seclude_cell_changes(
 /// Makes an image: the one of the cell's policy, with what commands have changed as one more layer.
 ///
 /// `name` is the name in the same store; with NULL it is the digest. The cell goes on as it is, and
-/// the new image never changes. What is mounted in the overlay is not a part of it. An image of very
-/// many layers becomes one of a single layer. Commands that run meanwhile may change what is read:
-/// `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay with an image.
+/// the new image never changes. What is mounted in the overlay is not a part of it. An image of
+/// very many layers becomes one of a single layer. Commands that run meanwhile may change what is
+/// read: `seclude_cell_freeze` stops them. `SECLUDE_EINVAL` if the policy has no overlay with an
+/// image.
 ///
 /// `*image` is owned: free it with `seclude_image_free`. It is NULL on failure.
 #[unsafe(no_mangle)]

@@ -1,5 +1,5 @@
-//! `seclude_error`, which holds copies of its texts, so that what C borrows from it is valid as long
-//! as the object.
+//! `seclude_error`, which holds copies of its texts, so that what C borrows from it is valid as
+//! long as the object.
 
 use crate::boundary::{free, query};
 use crate::steps::STEPS;

@@ -55,11 +55,11 @@ pub struct seclude_link {
     /// Delivers each frame at once with this probability, from 0 to 1, so that it overtakes those
     /// that are delayed.
     pub reorder: f64,
-    /// Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait for
-    /// it, at most 10,000 of 16 MiB together; what is more is lost.
+    /// Delivers no more than this many bits in a second: 1000 or more. 0: no limit. Frames wait
+    /// for it, at most 10,000 of 16 MiB together; what is more is lost.
     pub rate: u64,
-    /// The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones are
-    /// then lost, duplicated and reordered.
+    /// The seed of the random numbers, if `seeded` is not 0. With the same frames, the same ones
+    /// are then lost, duplicated and reordered.
     pub seed: u64,
     /// Whether `seed` is one. If it is 0, the seed is another one each time.
     pub seeded: i32,
@@ -101,9 +101,9 @@ fn network<'a>(network: *const seclude_network) -> Answer<&'a Network> {
 /// `groups` is an array that ends with NULL. Each of its elements is an array of strings that ends
 /// with NULL: the host names of members, or addresses of theirs.
 ///
-/// A fault applies to whoever has the name, also to a member that ends and starts again. The members
-/// may run meanwhile. A frame that meets a fault is lost. The ports of the network change one after
-/// another, within about a tenth of a millisecond each.
+/// A fault applies to whoever has the name, also to a member that ends and starts again. The
+/// members may run meanwhile. A frame that meets a fault is lost. The ports of the network change
+/// one after another, within about a tenth of a millisecond each.
 ///
 /// `SECLUDE_EINVAL` if there is no such member, or if one is in two groups. `SECLUDE_EUNSUPPORTED`
 /// if the kernel has no classic filters (CONFIG_NET_CLS_BPF).

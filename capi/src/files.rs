@@ -204,18 +204,28 @@ pub unsafe extern "C" fn seclude_sandbox_overlay(
 ) {
     build(sandbox, |sandbox| {
         let layers = strings("layers of overlay", layers)?;
-        let mut overlay = Overlay::new(layers, bytes("overlay", at)?);
-        if !kept.is_null() {
-            overlay = overlay.kept(bytes("kept of overlay", kept)?);
-        }
-        if size != 0 {
-            overlay = overlay.size(size);
-        }
-        if inodes != 0 {
-            overlay = overlay.inodes(inodes);
-        }
-        Ok(sandbox.entry(overlay))
+        let overlay = Overlay::new(layers, bytes("overlay", at)?);
+        Ok(sandbox.entry(keeping(overlay, kept, size, inodes)?))
     });
+}
+
+/// The overlay with its changes kept in `kept`, or in memory within these bounds.
+pub(crate) fn keeping(
+    mut overlay: Overlay,
+    kept: *const c_char,
+    size: u64,
+    inodes: u64,
+) -> Answer<Overlay> {
+    if !kept.is_null() {
+        overlay = overlay.kept(bytes("kept of overlay", kept)?);
+    }
+    if size != 0 {
+        overlay = overlay.size(size);
+    }
+    if inodes != 0 {
+        overlay = overlay.inodes(inodes);
+    }
+    Ok(overlay)
 }
 
 // faces: begin plain entries
@@ -295,7 +305,7 @@ pub unsafe extern "C" fn seclude_sandbox_dev(sandbox: *mut seclude_sandbox, at: 
     build(sandbox, |sandbox| Ok(sandbox.entry(seclude_core::Dev::new(bytes("at of dev", at)?))));
 }
 
-/// Adds makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
+/// Makes an existing mount read-only, without the mounts below it. Only with `exact_files`.
 ///
 /// - `at`: The path inside: that of a mount.
 #[unsafe(no_mangle)]
@@ -308,7 +318,7 @@ pub unsafe extern "C" fn seclude_sandbox_read_only(
     });
 }
 
-/// Adds changes the mode of an existing file or directory. Only with `exact_files`.
+/// Changes the mode of an existing file or directory. Only with `exact_files`.
 ///
 /// - `at`: The path inside.
 /// - `mode`: Sets the mode, 0 to 07777. Usual: 0755.

@@ -44,6 +44,7 @@ pub mod published;
 pub mod sandbox;
 pub mod seccomp;
 pub mod steps;
+pub mod store;
 pub mod terminal;
 pub mod testing;
 pub mod text;

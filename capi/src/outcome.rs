@@ -1,5 +1,5 @@
-//! `seclude_outcome`: how a command ended, what it used, and what was enforced. C sees the fields of
-//! this structure.
+//! `seclude_outcome`: how a command ended, what it used, and what was enforced. C sees the fields
+//! of this structure.
 //!
 //! The file is longer than 400 lines because most of it is generated sections.
 
@@ -146,8 +146,9 @@ pub const SECLUDE_PROTECTION_KILL_BY_GROUP: u64 = 0x80000000;
 pub struct seclude_outcome {
     /// How it ended: one of `SECLUDE_ENDED_...`. 0 while it runs.
     pub ended: i32,
-    /// The exit code, the signal, or the number of the system call, of which `seclude_syscall_name`
-    /// returns the name: -1 for a call of another architecture. 0 if the end has no value.
+    /// The exit code, the signal, or the number of the system call, of which
+    /// `seclude_syscall_name` returns the name: -1 for a call of another architecture. 0 if
+    /// the end has no value.
     pub value: i32,
     /// The end as one number: the exit code, or minus the signal. A process limit and a full tmpfs
     /// kill nothing, so for those it equals `status`. For every other end, by a limit or by the
@@ -155,8 +156,8 @@ pub struct seclude_outcome {
     pub returncode: i32,
     /// 1 if the command exited with code 0, otherwise 0.
     pub success: i32,
-    /// How the command's first process itself ended: its exit code, or minus the signal that killed
-    /// it. The signal may be one that the library sent.
+    /// How the command's first process itself ended: its exit code, or minus the signal that
+    /// killed it. The signal may be one that the library sent.
     pub status: i32,
     /// 1 if `status` is known, otherwise 0.
     pub status_known: i32,
@@ -165,8 +166,8 @@ pub struct seclude_outcome {
     /// 1 if the kernel counted pressure (cgroup v2, Linux 4.20), otherwise 0, and the
     /// `pressure_...` are 0.
     pub pressure_known: i32,
-    /// The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names. 0
-    /// if no limit did.
+    /// The value of the limit that ended the command, in the unit that `SECLUDE_ENDED_...` names.
+    /// 0 if no limit did.
     pub limit: u64,
     /// The protections that were active, `SECLUDE_PROTECTION_...` joined by `|`, as the warden
     /// reported them after it had applied them.
@@ -232,8 +233,8 @@ pub struct seclude_outcome {
     pub pressure_io_some_ns: u64,
     /// How long all processes waited for I/O, in nanoseconds.
     pub pressure_io_full_ns: u64,
-    /// The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes". ""
-    /// while the command runs.
+    /// The end in words, with a NUL at its end: "stopped by the memory limit of 67108864 bytes".
+    /// "" while the command runs.
     pub text: [c_char; 96],
     /// 1 if the caller's process ended the command because the warden had not done so within a
     /// second, for example because it was stopped from outside or got no processor. Otherwise 0.

@@ -154,8 +154,8 @@ pub unsafe extern "C" fn seclude_error_step_kind(error: *const seclude_error) ->
     query(error, 0, |error| Some(error.step_kind()))
 }
 
-/// Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root". NULL
-/// for any other number. Static: never freed.
+/// Returns the name of a `SECLUDE_STEP_...`, which is the same in every language: "pivot-root".
+/// NULL for any other number. Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn seclude_step_name(step: c_int) -> *const c_char {
     name_of(STEPS, step)

@@ -1,5 +1,5 @@
-//! `seclude_text`: a string that the library made and C borrows. It is an object because neither side
-//! frees what the other allocates.
+//! `seclude_text`: a string that the library made and C borrows. It is an object because neither
+//! side frees what the other allocates.
 
 use crate::boundary::{free, query};
 use std::ffi::c_char;

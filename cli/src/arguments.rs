@@ -1,5 +1,5 @@
-//! What can be written on the command line: the commands, and the options of each. Those of a policy
-//! are in `policy`.
+//! What can be written on the command line: the commands, and the options of each. Those of a
+//! policy are in `policy`.
 
 mod image;
 mod policy;

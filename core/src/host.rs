@@ -1,6 +1,7 @@
 //! Everything that is created or opened outside the sandbox. That is the warden's executable and
-//! its launch, the command socket, mount trees, the host's devices, cgroups and other mechanisms that enforce limits,
-//! terminals, descriptors of existing namespaces, and the container around the caller.
+//! its launch, the command socket, mount trees, the host's devices, cgroups and other mechanisms
+//! that enforce limits, terminals, descriptors of existing namespaces, and the container around the
+//! caller.
 
 pub mod cgroup;
 pub mod devices;

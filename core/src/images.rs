@@ -7,6 +7,7 @@
 //!   import     layers into the store                changes  of a cell, and new images from them
 //!      +-- layout    manifests    +-- blobs    the files of a layout or an archive
 //!      +-- tar       archives     +-- stack    directories, as an overlay shows them
+//!      |                                 +-- overlay, owner    on the disk
 //!      |
 //!   layer      entries and whiteouts, as records for the unpacker
 //!   unpacker   the sandbox in which the files are made
@@ -24,6 +25,8 @@ pub mod image;
 pub mod import;
 pub mod layer;
 pub mod layout;
+mod overlay;
+mod owner;
 pub mod source;
 mod stack;
 pub mod store;

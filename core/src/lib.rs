@@ -56,8 +56,8 @@
 //! # Images
 //!
 //! A [`Store`] holds images: the software of other systems, imported from an [`ImageSource`]. An
-//! [`Image`] can be the root of a sandbox, which its commands change at will. [`Cell::changes`] tells
-//! what they have changed, and [`Cell::commit`] makes a new image of it.
+//! [`Image`] can be the root of a sandbox, which its commands change at will. [`Cell::changes`]
+//! tells what they have changed, and [`Cell::commit`] makes a new image of it.
 //!
 //! # Examining the host and programs
 //!

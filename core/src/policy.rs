@@ -96,8 +96,8 @@ pub struct Policy {
     pub uid: u32,
     pub gid: u32,
     /// The supplementary groups of a command that names them
-    /// ([`Command::groups`](crate::Command::groups)). With `None` it has none, as far as the kernel
-    /// lets the warden drop the caller's. A policy as text never contains them.
+    /// ([`Command::groups`](crate::Command::groups)). With `None` it has none, as far as the
+    /// kernel lets the warden drop the caller's. A policy as text never contains them.
     pub groups: Option<Vec<u32>>,
     pub user: String,
     pub home: PathBuf,
@@ -113,8 +113,8 @@ pub struct Policy {
     pub writable_root: bool,
     /// Whether the entries in `files` are all there is, applied in their order.
     pub exact_files: bool,
-    /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the policy
-    /// puts something else in their place.
+    /// Whether the sandbox has its own pseudo-terminals. With `None`, it has them unless the
+    /// policy puts something else in their place.
     pub terminals: Option<bool>,
     /// Whether `/proc` shows processes alone.
     pub proc_subset: bool,

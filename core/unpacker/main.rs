@@ -17,7 +17,7 @@
 #![deny(unsafe_code)]
 #![allow(clippy::result_large_err, reason = "there is no allocator to box an error with")]
 
-/// What it shares with the warden.
+/// The parts of the warden that it has too.
 #[allow(dead_code, unused_imports, reason = "the warden uses the rest")]
 #[path = "../warden"]
 mod warden {

@@ -41,8 +41,8 @@ pub struct Running {
     starting: Option<Starting>,
     /// The pidfd of the first process, from the `execve(2)` until the process is reaped.
     process: Option<Fd>,
-    /// The first process has ended but could not be reaped: the kernel first reports its end to the
-    /// tracer (ptrace(2)).
+    /// The first process has ended but could not be reaped: the kernel first reports its end to
+    /// the tracer (ptrace(2)).
     held_back: bool,
     /// The program was never executed, and the caller has the report.
     failed: bool,

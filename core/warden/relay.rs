@@ -4,8 +4,8 @@ use crate::sys::{self, Errno, Fd, Pages, Polled, Result};
 
 /// One forwarded stream.
 pub struct Relay {
-    /// The pipe that the command writes to. `None` after its end, after a cut, or when nobody wants
-    /// the output.
+    /// The pipe that the command writes to. `None` after its end, after a cut, or when nobody
+    /// wants the output.
     from: Option<Fd>,
     to: Option<RelayTarget>,
     buffer: Pages,

@@ -49,8 +49,8 @@ struct Order {
     /// The cgroup entry descriptors. Writing `0` to each enters the cgroups that are the command's
     /// alone.
     cgroup_entries: &'static [i32],
-    /// The process asks for a SIGKILL at the end of the warden. Without a pid namespace, the kernel
-    /// does not kill it otherwise.
+    /// The process asks for a SIGKILL at the end of the warden. Without a pid namespace, the
+    /// kernel does not kill it otherwise.
     dies_with_warden: bool,
 }
 

@@ -39,8 +39,8 @@ pub struct Watch {
     /// command alone. `None` samples every process inside.
     root: Option<u32>,
     memory_peak: u64,
-    /// The most memory without pages of files, which is what the memory limit counts; `None` before
-    /// the first sample.
+    /// The most memory without pages of files, which is what the memory limit counts; `None`
+    /// before the first sample.
     anonymous_peak: Option<u64>,
     processes_peak: u64,
     /// Nanoseconds of processor time that a command in a cell had used when it was killed.

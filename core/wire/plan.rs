@@ -190,8 +190,8 @@ wire_data! {
         9 Source { path: &'a CStr, optional: bool, follow: bool, }
         /// Opens a device node of the caller in the same way. It must have this device number.
         10 Device { path: &'a CStr, major: u32, minor: u32, }
-        /// Mounts a new, empty tmpfs, which becomes the root. With `anywhere`, later steps may mount
-        /// on the root itself, and make entries and mount points in the caller's trees.
+        /// Mounts a new, empty tmpfs, which becomes the root. With `anywhere`, later steps may
+        /// mount on the root itself, and make entries and mount points in the caller's trees.
         11 Root { size: u64, inodes: u64, anywhere: bool, }
         /// Makes a directory. One that exists already may stay as it is.
         12 Directory { at: &'a CStr, mode: u32, }
@@ -202,10 +202,10 @@ wire_data! {
         /// default.
         14 Tmpfs { at: &'a CStr, size: u64, inodes: u64, mode: u32, attributes: u64, }
         /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`,
-        /// they are mount trees that the caller has given. The upper one is on a new tmpfs with this
-        /// size in bytes and number of inodes, which the overlay covers; or in the source `kept`,
-        /// if that is not [`NOT_KEPT`]. With `lend`, `Report::Ready` brings the caller the directory
-        /// with the changes.
+        /// they are mount trees that the caller has given. The upper one is on a new tmpfs with
+        /// this size in bytes and number of inodes, which the overlay covers; or in the source
+        /// `kept`, if that is not [`NOT_KEPT`]. With `lend`, `Report::Ready` brings the caller the
+        /// directory with the changes.
         44 Overlay {
             at: &'a CStr,
             layers: List<'a, u32>,

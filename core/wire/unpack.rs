@@ -25,8 +25,8 @@ wire_data! {
 }
 
 wire_data! {
-    /// What to do next. Missing parents are made. What is at the path already is replaced, but for a
-    /// directory by a directory.
+    /// What to do next. Missing parents are made. What is at the path already is replaced, but for
+    /// a directory by a directory.
     enum Entry<'a> {
         1 Directory { path: &'a CStr, attributes: Attributes, }
         2 File { path: &'a CStr, attributes: Attributes, size: u64, }

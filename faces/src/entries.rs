@@ -32,7 +32,10 @@ pub fn c_setters() -> Vec<String> {
             lines.push(String::new());
         }
         let mut doc: Vec<String> = paragraphs(kind.doc).collect();
-        doc[0] = format!("Adds {}{}", doc[0][..1].to_lowercase(), &doc[0][1..]);
+        // "A directory …", but "Makes an existing mount read-only".
+        if doc[0].starts_with("A ") || doc[0].starts_with("An ") || doc[0].starts_with("The ") {
+            doc[0] = format!("Adds {}{}", doc[0][..1].to_lowercase(), &doc[0][1..]);
+        }
         for paragraph in doc {
             lines.extend(wrapped("/// ", 0, &in_c(&paragraph)));
             lines.push("///".into());

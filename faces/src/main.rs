@@ -9,8 +9,9 @@
 //! // faces: end
 //! ```
 //!
-//! This program writes the lines between the two comments and changes nothing else. A format without
-//! comments, such as JSON, is written as a whole file. `make faces` runs it. `make lint` runs it with `--check`, which writes nothing and fails if a file differs.
+//! This program writes the lines between the two comments and changes nothing else. A format
+//! without comments, such as JSON, is written as a whole file. `make faces` runs it. `make lint`
+//! runs it with `--check`, which writes nothing and fails if a file differs.
 
 mod container;
 mod entries;

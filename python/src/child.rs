@@ -24,8 +24,8 @@ pub struct Child {
     pids: (u32, u32),
     /// The thread that copies files, which holds `child` meanwhile.
     copier: Mutex<Option<ThreadId>>,
-    /// The process that started the command. A copy of this object in a child of `os.fork` must not
-    /// read the reports meant for that process.
+    /// The process that started the command. A copy of this object in a child of `os.fork` must
+    /// not read the reports meant for that process.
     owner: u32,
 }
 

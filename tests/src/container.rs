@@ -85,8 +85,8 @@ impl Container {
         }
     }
 
-    /// Runs `then` with a command that runs the program `inside` in the container, as its root or as
-    /// a user. The program `container` must lie beside it.
+    /// Runs `then` with a command that runs the program `inside` in the container, as its root or
+    /// as a user. The program `container` must lie beside it.
     pub fn command<T>(&self, as_root: bool, inside: &Path, then: impl FnOnce(Command) -> T) -> T {
         let enter = inside.with_file_name("container");
         let holder = self.map.map(|map| Holder::start(0, &[map]));

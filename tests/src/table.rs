@@ -56,7 +56,8 @@ pub struct Case {
     pub linux: Option<(u32, u32)>,
     #[serde(default)]
     fixtures: BTreeMap<String, Fixture>,
-    /// Images to import first into the store `{dir}/store`: the name, and the fixture with the root.
+    /// Images to import first into the store `{dir}/store`: the name, and the fixture with the
+    /// root.
     #[serde(default)]
     images: BTreeMap<String, String>,
     #[serde(default)]
@@ -99,8 +100,8 @@ pub struct Case {
     set: BTreeMap<String, f64>,
     #[serde(default)]
     action: Action,
-    /// The hosts that the row applies to, by the cgroups that the caller can use there. Empty means
-    /// all.
+    /// The hosts that the row applies to, by the cgroups that the caller can use there. Empty
+    /// means all.
     #[serde(default)]
     cgroups: Vec<Cgroups>,
     /// The grounds that the row makes sense on. Empty means all.

@@ -1,5 +1,5 @@
-//! The options of a policy. They come from the core's declarations, so that each key of a policy has
-//! an option of the same name.
+//! The options of a policy. They come from the core's declarations, so that each key of a policy
+//! has an option of the same name.
 
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};

@@ -16,8 +16,8 @@ const USUAL: u64 = 0x7000_0000;
 pub struct Owner {
     /// The user and group id inside.
     pub inside: u32,
-    /// Where a privileged caller's sandbox begins in the caller's ids. `None` if the program is the
-    /// caller's own user outside.
+    /// Where a privileged caller's sandbox begins in the caller's ids. `None` if the program is
+    /// the caller's own user outside.
     pub base: Option<u32>,
 }
 

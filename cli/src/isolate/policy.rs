@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// More memory than any host has. The control group counts, and limits nothing.
 const UNBOUNDED: u64 = 1 << 50;
 
-/// The highest number of open files, if the command line names none and the caller may have so many.
+/// The highest number of open files, if the command line names none and the caller may have so
+/// many.
 const OPEN_FILES: u64 = 1024;
 
 /// The sandbox. The directories of the box are there.

@@ -57,8 +57,8 @@ pub enum Change {
     Plain,
 }
 
-/// Changes everything below a directory. What is nested too deep keeps its owner, and is removed with
-/// the special files.
+/// Changes everything below a directory. What is nested too deep keeps its owner, and is removed
+/// with the special files.
 pub fn change(directory: &OwnedFd, what: Change) -> Result<()> {
     change_below(directory, what, fstat(directory)?.st_dev, 0)
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 pub struct Process {
     /// The process id in the caller's pid namespace.
     pub pid: u32,
-    /// The process id in the sandbox's pid namespace, where the warden is 1. Equal to `pid` if that
-    /// namespace is shared. In the result of [`namespaces`](crate::namespaces()), the id in the
-    /// process's own pid namespace.
+    /// The process id in the sandbox's pid namespace, where the warden is 1. Equal to `pid` if
+    /// that namespace is shared. In the result of [`namespaces`](crate::namespaces()), the id
+    /// in the process's own pid namespace.
     pub inside_pid: u32,
     /// The ids in all nested pid namespaces, from the caller's inwards. A process in a nested
     /// sandbox has more than two.
@@ -34,8 +34,8 @@ pub struct Process {
     /// but not reaped. `T` and `Z` mean all threads: the main thread of a process may have ended
     /// while others run.
     pub state: char,
-    /// A thread that has not ended, if one is left. `/proc` shows by its id what the process holds,
-    /// and by `pid` nothing once the main thread has ended.
+    /// A thread that has not ended, if one is left. `/proc` shows by its id what the process
+    /// holds, and by `pid` nothing once the main thread has ended.
     pub(crate) thread: u32,
 }
 

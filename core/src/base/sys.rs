@@ -215,8 +215,8 @@ pub fn has_attribute(path: &CStr, name: &CStr) -> io::Result<bool> {
 /// The caller's hard limit on a resource, given by its RLIMIT number: `getrlimit(2)`.
 pub fn hard_limit(resource: u32) -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to a struct of the size that the call writes. The number is unsigned in
-    // glibc's declaration, and signed in musl's.
+    // SAFETY: the pointer is to a struct of the size that the call writes. The number is unsigned
+    // in glibc's declaration, and signed in musl's.
     match unsafe { libc::getrlimit(resource as _, &raw mut limit) } {
         0 => Ok(limit.rlim_max),
         _ => Err(io::Error::last_os_error()),

@@ -10,7 +10,7 @@
 //!
 //! A lock is flock(2) on the directory itself, so it ends with the process and leaves nothing.
 //! A layer is complete when it is under `layers`, where it comes by rename(2). It is locked shared
-//! by everything that uses it; exclusively by whom removes it.
+//! by everything that uses it; exclusively by the process that removes it.
 
 mod layers;
 mod records;

@@ -59,7 +59,8 @@ pub struct Copied {
     pub entries: u64,
     /// The number of bytes in files. Further hard links to a file add none.
     pub bytes: u64,
-    /// The paths below the copied one that cannot be copied, and were left out with [`Transfer::skip_special`](crate::Transfer::skip_special). They count against
+    /// The paths below the copied one that cannot be copied, and were left out with
+    /// [`Transfer::skip_special`](crate::Transfer::skip_special). They count against
     /// [`Transfer::max_entries`](crate::Transfer::max_entries). All paths together take at most
     /// 4 MiB.
     pub skipped: Vec<PathBuf>,

@@ -1,5 +1,5 @@
-//! Idmapped mount trees, which the caller makes for a warden. Only a process that may mount the file
-//! system itself can make them (mount_setattr(2)).
+//! Idmapped mount trees, which the caller makes for a warden. Only a process that may mount the
+//! file system itself can make them (mount_setattr(2)).
 
 use crate::base::sys::mount;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};

@@ -5,7 +5,9 @@ use super::entry::{Entry, Kind};
 use super::image::Image;
 use super::import::{Import, STACK_MAX};
 use super::layer::Bounds;
-use super::stack::{Lower, Origin, Removed, Stack, Taker, Tier};
+use super::overlay::Lower;
+use super::owner::Origin;
+use super::stack::{Removed, Stack, Taker, Tier};
 use super::store::Store;
 use super::stream::DigestedEntries;
 use crate::base::declared::named;
@@ -17,7 +19,7 @@ use crate::plan::idmap::Mapping;
 use crate::plan::idmap::subordinate::Subordinate;
 use crate::policy::{Overlay, Policy, profile};
 use crate::run::alive::Alive;
-use crate::run::sandbox::images::check_ids;
+use crate::run::sandbox::images::{check_owner, hold_layers, incomplete};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
@@ -52,9 +54,9 @@ impl Cell {
     /// What differs in the cell's overlay from its layers, by path. The overlay is the one at `/`,
     /// or else the first of the policy.
     ///
-    /// A directory counts as changed if its owner or mode is another one, or if it took the place of
-    /// another file; not for what is in it. Times do not count. Commands that run meanwhile may
-    /// change more: [`Cell::freeze`](crate::Cell::freeze) stops them.
+    /// A directory counts as changed if its owner or mode is another one, or if it took the place
+    /// of another file; not for what is in it. Times do not count. Commands that run meanwhile
+    /// may change more: [`Cell::freeze`](crate::Cell::freeze) stops them.
     ///
     /// # Errors
     ///
@@ -62,9 +64,14 @@ impl Cell {
     pub fn changes(&self) -> Result<Vec<Change>> {
         self.with_changed(|changed| {
             let lower = Lower::open(&changed.overlay.layers)?;
-            let has_owners = changed.alive.plan.manner.mapping.is_range();
+            // The kernel shows the owners of the layers of a privileged caller as they are.
+            let origin = match changed.alive.plan.manner.mapping {
+                Mapping::Range { .. } => Some(Origin::Image),
+                Mapping::Subordinate(ids) => Some(Origin::Subordinate(ids)),
+                _ => None,
+            };
             let at = &changed.overlay.at;
-            let mut differences = Differences { at, lower, has_owners, found: BTreeMap::new() };
+            let mut differences = Differences { at, lower, origin, found: BTreeMap::new() };
             changed.read(&mut differences)?;
             let found = differences.found.into_iter();
             Ok(found.map(|(path, kind)| Change { path, kind }).collect())
@@ -100,8 +107,9 @@ impl Cell {
             let import = Import::new(&held.store, changed.policy.ids, Bounds::DEFAULT)?;
             let layers = if held.layers.len() < STACK_MAX {
                 let layer = import.above(&held.layers, |layer| changed.digest(layer))?;
-                let below = held.layers.iter().map(|layer| held.store.layer(&layer.key));
-                let below = below.collect::<Result<Option<Vec<_>>>>()?.unwrap_or_default();
+                // Held once more: the image is to outlive the cell.
+                let below = hold_layers(&held.store, &held.record)?
+                    .ok_or_else(|| incomplete(&held.store, &held.record.digest))?;
                 below.into_iter().chain([layer]).collect()
             } else {
                 let lower = held.layers.iter().rev().map(tier_of);
@@ -196,8 +204,8 @@ impl Changed<'_> {
 struct Differences<'a> {
     at: &'a Path,
     lower: Lower,
-    /// Whether the files of the layers have owners of their own.
-    has_owners: bool,
+    /// The owners of files in the layers. `None` if one user owns them all.
+    origin: Option<Origin>,
     found: BTreeMap<PathBuf, ChangeKind>,
 }
 
@@ -229,12 +237,15 @@ impl Taker for Differences<'_> {
             None => self.add(&entry.path, ChangeKind::Added),
             Some(status) => {
                 let is_directory = status.st_mode & libc::S_IFMT == libc::S_IFDIR;
+                let attributes = &entry.attributes;
+                let has_owner = |origin: Origin| {
+                    origin.owner((status.st_uid, status.st_gid), None)
+                        == Some((attributes.uid, attributes.gid))
+                };
                 let is_same_directory = entry.kind == Kind::Directory
                     && is_directory
-                    && status.st_mode & 0o7777 == entry.attributes.mode
-                    && (!self.has_owners
-                        || (status.st_uid, status.st_gid)
-                            == (entry.attributes.uid, entry.attributes.gid));
+                    && status.st_mode & 0o7777 == attributes.mode
+                    && self.origin.is_none_or(has_owner);
                 if !is_same_directory {
                     self.add(&entry.path, ChangeKind::Changed);
                 }
@@ -257,8 +268,9 @@ pub(super) fn tier_of(layer: &Layer) -> Result<Tier> {
 
 /// The subordinate ids of the caller, which own the files of a layer.
 fn subordinate(layer: &Layer) -> Result<Subordinate> {
-    check_ids(layer.key.ids())?;
-    Subordinate::of_caller()
+    let own = Subordinate::of_caller()?;
+    check_owner(layer.key.ids(), own)?;
+    Ok(own)
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

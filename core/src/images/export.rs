@@ -31,8 +31,8 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// `Invalid` if the directory has something in it, or the image has a file whose name begins with
-    /// `.wh.`: in a layout, that stands for a removed one.
+    /// `Invalid` if the directory has something in it, or the image has a file whose name begins
+    /// with `.wh.`: in a layout, that stands for a removed one.
     pub fn export_oci(&self, directory: impl AsRef<Path>, reference: &str) -> Result<()> {
         let layout = Layout { directory: directory.as_ref() };
         layout.make()?;

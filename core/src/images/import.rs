@@ -3,7 +3,7 @@
 use super::blobs::Blobs;
 use super::layer::{self, Bounds, Records, meaning};
 use super::layout::{self, Config, Manifest};
-use super::stack::Origin;
+use super::owner::Origin;
 use super::stream::{Bounded, Digested, chain, decoded};
 use super::tar::{Archive, unreadable};
 use super::unpacker::{Owners, Unpacker};
@@ -30,7 +30,7 @@ impl<'a> Import<'a> {
         Ok(Import { store, owners: Owners::of_caller(ids)?, bounds })
     }
 
-    /// Who owns what in a directory of the host: an unprivileged caller's own files are root's.
+    /// The owners of files in a directory of the host: an unprivileged caller's own are root's.
     pub fn origin(&self) -> Origin {
         let (user, group) = match self.owners {
             Owners::Below(_) => (0, 0),
@@ -50,8 +50,6 @@ impl<'a> Import<'a> {
             chains.push(chain(chains.last().map(|below| &**below), &layer.contents));
         }
         let mut held: Vec<Layer> = Vec::new();
-        let before =
-            |held: &[Layer]| held.iter().fold(Size::default(), |sum, layer| sum.plus(layer.size));
         if chains.len() > STACK_MAX {
             let all = chains.last().map_or("", |last| last);
             // Another key: it is not what the last layer is.
@@ -67,7 +65,7 @@ impl<'a> Import<'a> {
             for (layer, chain) in manifest.layers.iter().zip(&chains) {
                 let below: Vec<PathBuf> = held.iter().map(Layer::files).collect();
                 held.push(self.layer(&self.key(chain), |work| {
-                    self.unpack_blob(blobs, layer, &below, work, before(&held))
+                    self.unpack_blob(blobs, layer, &below, work, Size::of(&held))
                 })?);
             }
         }
@@ -184,11 +182,12 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Removes what is in a directory of the store, also what belongs to subordinate ids of the caller's.
+/// Removes what is in a directory of the store, also what belongs to subordinate ids of the
+/// caller's.
 pub fn clear(store: &Place, directory: &Path) -> Result<()> {
-    store.clear(directory).or_else(|error| {
-        let has_range = Owners::of_caller(Some(Ids::Auto))? != Owners::of_caller(None)?;
-        if has_range { Unpacker::empty(directory) } else { Err(error) }
+    store.clear(directory).or_else(|error| match Owners::of_caller(Some(Ids::Range)) {
+        Ok(Owners::Subordinate(_)) => Unpacker::empty(directory),
+        _ => Err(error),
     })
 }
 

@@ -2,7 +2,8 @@
 //! remove them (OCI image specification, "Image Layer Filesystem Changeset").
 
 use super::entry::{Entry, Kind};
-use super::stack::{OWNER, Taker};
+use super::owner::OWNER;
+use super::stack::Taker;
 use super::unpacker::{Owners, Unpacker};
 use crate::base::error::{Error, Result};
 use crate::host::store::Size;

@@ -108,8 +108,8 @@ struct Process {
 ///
 /// # Errors
 ///
-/// `SourceMissing` if there is none of that name, with those that there are. `Invalid` if a manifest
-/// is damaged.
+/// `SourceMissing` if there is none of that name, with those that there are. `Invalid` if a
+/// manifest is damaged.
 pub fn find(blobs: &Blobs, reference: Option<&str>) -> Result<Manifest> {
     if blobs.has("index.json") {
         let index: Index = json(blobs, "index.json", &blobs.text("index.json")?)?;

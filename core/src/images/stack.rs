@@ -1,35 +1,24 @@
 //! Directories of the host as the entries of an image, in the order of their names: one directory,
 //! or several as an overlay shows them.
-//!
-//! An overlay hides what is below it by a device node 0, 0 in the place of what was removed, and by
-//! an attribute of a directory that was removed and made again (overlayfs.rst in the kernel's
-//! documentation).
 
 use super::entry::{Entry, Kind};
+use super::overlay::{error_number, hides_lower, is_whiteout, kind, names_in, open_at};
+use super::owner::{OWNER, Origin};
 use crate::base::error::{Error, Result};
-use crate::base::sys::attributes::{attribute, user_attributes};
-use crate::plan::idmap::subordinate::Subordinate;
-use crate::wire::plan::IdRange;
+use crate::base::sys::attributes::user_attributes;
 use crate::wire::unpack::Attributes;
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 
 /// How deep directories are read. Each takes a descriptor.
 const DEPTH_MAX: usize = 256;
-
-/// The attribute of a directory that hides what is below it.
-const OPAQUE: &CStr = c"user.overlay.opaque";
-/// The attribute with the owner in the image, where the file cannot have it: `UID:GID`.
-pub const OWNER: &CStr = c"user.seclude.owner";
 
 /// What a node that stands for a removed file means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +29,6 @@ pub enum Removed {
     Hidden,
     /// An entry as a layer of an image has it, `.wh.NAME`.
     Told,
-}
-
-/// The owner in the image of a file on the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The ids are those of the host, but this user's and group's are root's.
-    Host { user: u32, group: u32 },
-    /// The ids of a sandbox, which the host has in these ranges.
-    Sandbox { uids: IdRange, gids: IdRange },
-    /// The ids are those of the image.
-    Image,
-    /// The caller's own ids are root's, and its subordinate ids those from 1 on.
-    Subordinate(Subordinate),
-    /// All files belong to one user, and have their owners in an attribute.
-    One,
 }
 
 /// One of the directories.
@@ -322,8 +296,9 @@ impl Walk<'_> {
     ) -> Result<()> {
         let noted = extended.iter().position(|(name, _)| name == OWNER.to_bytes());
         let noted = noted.map(|place| extended.swap_remove(place).1);
-        let (uid, gid) = self.owner(&found, noted)?;
-        let Found { path, status, .. } = found;
+        let Found { path, status, origin } = found;
+        let owner = origin.owner((status.st_uid, status.st_gid), noted.as_deref());
+        let (uid, gid) = owner.ok_or_else(|| self.failed(&path, Errno::EOVERFLOW))?;
         let attributes = Attributes {
             mode: status.st_mode & 0o7777,
             uid,
@@ -332,35 +307,6 @@ impl Walk<'_> {
             nanoseconds: u32::try_from(status.st_mtime_nsec).unwrap_or(0),
         };
         self.taker.take(&Entry { path, attributes, kind, extended }, contents)
-    }
-
-    /// The owner in the image. `noted` is the attribute that has it, if there is one.
-    fn owner(&self, found: &Found, noted: Option<Vec<u8>>) -> Result<(u32, u32)> {
-        let (uid, gid) = (found.status.st_uid, found.status.st_gid);
-        let inside = |range: IdRange, id: u32| {
-            let place = id.checked_sub(range.outside).filter(|place| *place < range.count);
-            place
-                .map(|place| range.inside + place)
-                .ok_or_else(|| self.failed(&found.path, Errno::EOVERFLOW))
-        };
-        match found.origin {
-            Origin::Host { user, group } => {
-                let own = |id, own| if id == own { 0 } else { id };
-                Ok((own(uid, user), own(gid, group)))
-            }
-            Origin::Sandbox { uids, gids } => Ok((inside(uids, uid)?, inside(gids, gid)?)),
-            Origin::Image => Ok((uid, gid)),
-            Origin::Subordinate(ids) => {
-                let of = |id, own, range| if id == own { Ok(0) } else { inside(range, id) };
-                Ok((of(uid, ids.own.0, ids.uids)?, of(gid, ids.own.1, ids.gids)?))
-            }
-            Origin::One => {
-                let noted = noted.and_then(|noted| String::from_utf8(noted).ok());
-                let ids = noted.as_deref().and_then(|noted| noted.split_once(':'));
-                let ids = ids.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
-                Ok(ids.unwrap_or((0, 0)))
-            }
-        }
     }
 
     /// The attributes of users, but those by which overlays keep their books.
@@ -442,124 +388,4 @@ impl From<Error> for Unread {
     fn from(error: Error) -> Unread {
         Unread::Failed(error)
     }
-}
-
-fn kind(status: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT
-}
-
-fn error_number(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
-}
-
-/// The layers below changes, for comparison.
-pub struct Lower {
-    /// The topmost first.
-    layers: Vec<OwnedFd>,
-}
-
-impl Lower {
-    /// Opens the layers at these paths, the lowest first.
-    pub fn open(paths: &[PathBuf]) -> Result<Lower> {
-        let open = |path: &PathBuf| super::blobs::open(path, libc::O_DIRECTORY).map(OwnedFd::from);
-        Ok(Lower { layers: paths.iter().rev().map(open).collect::<Result<_>>()? })
-    }
-
-    /// The status of what the layers show at a path. `None` if nothing is there.
-    pub fn find(&self, path: &[u8]) -> Result<Option<FileStat>> {
-        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&path[..slash], &path[slash + 1..]),
-            None => (&path[..0], path),
-        };
-        let found = self.directories(above).and_then(|directories| {
-            if name.is_empty() {
-                return directories.first().map(fstat).transpose();
-            }
-            for directory in &directories {
-                match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Err(Errno::ENOENT) => {}
-                    Err(errno) => return Err(errno),
-                    Ok(status) if is_whiteout(&status) => return Ok(None),
-                    Ok(status) => return Ok(Some(status)),
-                }
-            }
-            Ok(None)
-        });
-        found.map_err(|errno| Self::failed(path, errno))
-    }
-
-    /// The names in a directory of the layers.
-    pub fn names(&self, path: &[u8]) -> Result<Vec<CString>> {
-        let directories = self.directories(path).map_err(|errno| Self::failed(path, errno))?;
-        let mut names: BTreeMap<CString, bool> = BTreeMap::new();
-        for directory in directories {
-            for name in names_in(&directory).map_err(|errno| Self::failed(path, errno))? {
-                let status = fstatat(&directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW);
-                let status = status.map_err(|errno| Self::failed(path, errno))?;
-                names.entry(name).or_insert(!is_whiteout(&status));
-            }
-        }
-        Ok(names.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect())
-    }
-
-    /// The directories that an overlay shows as one at a path.
-    fn directories(&self, path: &[u8]) -> nix::Result<Vec<OwnedFd>> {
-        let mut here = self
-            .layers
-            .iter()
-            .map(|layer| open_at(layer, c".", OFlag::O_DIRECTORY))
-            .collect::<nix::Result<Vec<_>>>()?;
-        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-            let mut next = Vec::new();
-            for directory in &here {
-                match fstatat(directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Err(Errno::ENOENT) => {}
-                    Err(errno) => return Err(errno),
-                    Ok(status) if kind(&status) == SFlag::S_IFDIR => {
-                        let opened = open_at(directory, &name, OFlag::O_DIRECTORY)?;
-                        let is_last = hides_lower(&opened)?;
-                        next.push(opened);
-                        if is_last {
-                            break;
-                        }
-                    }
-                    Ok(_) => break,
-                }
-            }
-            here = next;
-        }
-        Ok(here)
-    }
-
-    fn failed(path: &[u8], errno: Errno) -> Error {
-        let shown = String::from_utf8_lossy(path);
-        Error::io(format!("read /{shown} of the layers"), io::Error::from(errno))
-    }
-}
-
-fn is_whiteout(status: &FileStat) -> bool {
-    kind(status) == SFlag::S_IFCHR && status.st_rdev == 0
-}
-
-fn hides_lower(directory: &OwnedFd) -> nix::Result<bool> {
-    let value = attribute(directory.as_fd(), OPAQUE).map_err(|error| error_number(&error))?;
-    Ok(value.is_some_and(|value| value == b"y"))
-}
-
-fn open_at(at: &OwnedFd, name: &CStr, more: OFlag) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more;
-    openat(at.as_fd(), name, flags, Mode::empty())
-}
-
-fn names_in(at: &OwnedFd) -> nix::Result<Vec<CString>> {
-    let mut directory = Dir::from_fd(open_at(at, c".", OFlag::O_DIRECTORY)?)?;
-    let mut names = Vec::new();
-    for entry in directory.iter() {
-        let name = entry?.file_name().to_owned();
-        if name.as_c_str() != c"." && name.as_c_str() != c".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }

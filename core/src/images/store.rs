@@ -36,7 +36,8 @@ pub struct Store {
 pub struct StoredImage {
     /// The name.
     pub name: String,
-    /// The digest of the manifest, or of what the image was imported from: `sha256:` and 64 digits.
+    /// The digest of the manifest, or of what the image was imported from: `sha256:` and 64
+    /// digits.
     pub digest: String,
     /// The number of layers that are shown one above the other.
     pub layers: usize,

@@ -82,8 +82,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The digest of a chain of layers (OCI image specification, layer chain ids): of the digests of the
-/// contents of one layer and of the chain below it.
+/// The digest of a chain of layers (OCI image specification, layer chain ids): of the digests of
+/// the contents of one layer and of the chain below it.
 pub fn chain(below: Option<&str>, contents: &str) -> String {
     match below {
         None => contents.to_owned(),
@@ -91,9 +91,9 @@ pub fn chain(below: Option<&str>, contents: &str) -> String {
     }
 }
 
-/// What the digest of a directory begins with. Layers are found by the digests of archives, too, and
-/// no archive begins with this: otherwise one that reads like the entries of a directory, which a
-/// program in a cell can choose, would pass for that.
+/// What the digest of a directory begins with. Layers are found by the digests of archives, too,
+/// and no archive begins with this: otherwise one that reads like the entries of a directory, which
+/// a program in a cell can choose, would pass for that.
 pub const NO_HEADER: [u8; 512] = [0xff; 512];
 
 /// Takes the entries of a directory for another taker, and digests them.

@@ -62,7 +62,7 @@ impl<R: Read> Archive<R> {
                     let records = self.described(size, &mut room)?;
                     self.read_records(&records, &mut description)?;
                 }
-                // What it says of all entries is of no use to any image.
+                // Attributes for all entries that follow (pax): no image needs them.
                 EntryType::XGlobalHeader => self.begin(size),
                 _ => return self.entry(&header, kind, size, description).map(Some),
             }

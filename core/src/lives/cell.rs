@@ -204,7 +204,8 @@ impl Cell {
     }
 
     /// What the cell's commands have reached outside by the rules of its policy
-    /// ([`Sandbox::egress`]), and what they have tried in vain, since the cell was started or reset.
+    /// ([`Sandbox::egress`]), and what they have tried in vain, since the cell was started or
+    /// reset.
     ///
     /// # Errors
     ///

@@ -36,7 +36,8 @@ pub struct LiveNamespace {
     pub owner_uid: Option<u32>,
     /// For a pid or user namespace, its parent. `None` in the same cases as for the owner.
     pub parent: Option<u64>,
-    /// The processes in it, each after its parent. Processes in nested namespaces are not included.
+    /// The processes in it, each after its parent. Processes in nested namespaces are not
+    /// included.
     pub processes: Vec<Arc<Process>>,
     /// The mounts in the caller's own mount namespace that keep it alive, even without processes.
     pub held_by: Vec<PathBuf>,

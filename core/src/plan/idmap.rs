@@ -26,7 +26,8 @@ pub enum Mapping {
     Own,
     /// Ranges of ids, in maps that a privileged caller writes.
     Range { uids: IdRange, gids: IdRange },
-    /// The caller's own uid and gid as 0, and its subordinate ids, in maps that newuidmap(1) writes.
+    /// The caller's own uid and gid as 0, and its subordinate ids, in maps that newuidmap(1)
+    /// writes.
     Subordinate(Subordinate),
     /// Every id of the caller's user namespace, mapped to itself, in maps that a privileged caller
     /// writes. For the user namespace of a private network, in which no command runs.
@@ -50,7 +51,15 @@ impl Mapping {
     pub fn choose(policy: &Policy) -> Result<Mapping> {
         let mapping = match (Mapping::suitable(policy)?, policy.ids) {
             (Mapping::Own, Some(Ids::Range)) => Mapping::subordinate(policy)?,
-            (Mapping::Own, Some(Ids::Auto)) => Mapping::subordinate(policy).unwrap_or(Mapping::Own),
+            (Mapping::Own, Some(Ids::Auto)) => match Mapping::subordinate(policy) {
+                // It has none, or they do not fit. Not: they cannot be read.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NamespacesDenied | ErrorKind::Invalid) =>
+                {
+                    Mapping::Own
+                }
+                mapping => mapping?,
+            },
             (Mapping::Range { uids, gids }, Some(Ids::Single)) => {
                 Mapping::Range { uids: one_of(uids, policy.uid), gids: one_of(gids, policy.gid) }
             }

@@ -60,7 +60,8 @@ impl OwnCgroups {
 const FIXED: u64 = attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
 
 impl Builder {
-    /// Opens the directories of the host of which parts are shown. A host without `/sys` shows none.
+    /// Opens the directories of the host of which parts are shown. A host without `/sys` shows
+    /// none.
     pub(super) fn open_slices(&mut self, policy: &Policy, sources: &mut Sources) -> Result<()> {
         if !policy.files.iter().any(|entry| matches!(entry, Entry::Sys(_))) {
             return Ok(());
@@ -130,8 +131,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Mounts the sandbox's own cgroups in `fs/cgroup` of the parts of `/sys`: that of version 2, or
-    /// as hosts do it, one directory for each hierarchy.
+    /// Mounts the sandbox's own cgroups in `fs/cgroup` of the parts of `/sys`: that of version 2,
+    /// or as hosts do it, one directory for each hierarchy.
     pub(super) fn own_cgroups(&mut self, at: &Path, cgroups: OwnCgroups) -> Result<()> {
         let place = at.join(CGROUPS);
         let hierarchies: Vec<_> = cgroups.hierarchies().collect();

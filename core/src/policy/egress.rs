@@ -1,8 +1,9 @@
 //! The way out by permission: rules about the destinations that a sandbox may reach.
 //!
 //! Nothing is allowed unless a rule says so, and a rule that denies wins over every rule that
-//! allows. An address of the host or of a private network is allowed only by a rule that names it or
-//! its network, not by `*` and not by the name of a host. So a name cannot be made to lead there.
+//! allows. An address of the host or of a private network is allowed only by a rule that names it
+//! or its network, not by `*` and not by the name of a host. So a name cannot be made to lead
+//! there.
 
 mod credential;
 mod public;

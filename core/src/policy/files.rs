@@ -14,8 +14,8 @@ use super::Namespace;
 use std::path::Path;
 use types::{Bind, Entry, File};
 
-/// Passes every kind of entry to the macro `$apply`: who writes the methods that add it (below), the
-/// type, the key in policies, the required values, and the optional ones.
+/// Passes every kind of entry to the macro `$apply`: who writes the methods that add it (below),
+/// the type, the key in policies, the required values, and the optional ones.
 ///
 /// `plain` kinds have only paths and modes: their methods in Rust and C are generated. Those of
 /// `own` kinds are written by hand.
@@ -73,11 +73,11 @@ macro_rules! for_each_entry {
                 /// An unprivileged caller has it so in any case. For a privileged caller's command,
                 /// which runs as another host user (`host_ids`), the kernel translates the owners
                 /// (Linux 5.12, on a tmpfs 6.3; `mount_setattr(2)`). Files of others belong to
-                /// nobody inside. No
-                /// command of the sandbox can then set the set-user-ID and set-group-ID bits, which
-                /// would be the caller's outside. The bind must hold no such programs either.
-                /// Excludes `optional` and a shared user namespace, and if it is writable, `nested`,
-                /// the capabilities `setfcap` and `fsetid`, and the profile `unconfined`.
+                /// nobody inside. No command of the sandbox can then set the set-user-ID and
+                /// set-group-ID bits, which would be the caller's outside. The bind must hold no
+                /// such programs either. Excludes `optional` and a shared user namespace, and if it
+                /// is writable, `nested`, the capabilities `setfcap` and `fsetid`, and the profile
+                /// `unconfined`.
                 flag idmapped,
             }
             /// A tmpfs: an empty, writable file system in memory.
@@ -107,9 +107,9 @@ macro_rules! for_each_entry {
             ///
             /// For a privileged caller's command, the owner of each file is the user with the same
             /// number inside, so id 0 owns what the host's root owns (Linux 5.19;
-            /// `mount_setattr(2)`). For an unprivileged caller's command, the caller's files are the command's, and all
-            /// others belong to nobody. Needs Linux 5.11, and without `kept` 6.6: the kernel keeps
-            /// no attributes of users on a tmpfs before.
+            /// `mount_setattr(2)`). For an unprivileged caller's command, the caller's files are
+            /// the command's, and all others belong to nobody. Needs Linux 5.11, and without `kept`
+            /// 6.6: the kernel keeps no attributes of users on a tmpfs before.
             own Overlay = overlay (
                 /// The directories outside, at most 64, the lowest first. What is in several is the
                 /// one in the last of them. May be empty with an `image`.
@@ -145,15 +145,16 @@ macro_rules! for_each_entry {
                 /// The path inside.
                 path at = mqueue,
             ) {}
-            /// A disk image: a file with a squashfs or an erofs file system, which is visible inside,
-            /// read-only. Only for the host's root as the caller, because the kernel lets nobody else
-            /// mount it.
+            /// A disk image: a file with a squashfs or an erofs file system, which is visible
+            /// inside, read-only. Only for the host's root as the caller, because the kernel lets
+            /// nobody else mount it.
             ///
-            /// The kernel reads the image, and one that is made to harm it endangers the whole host:
-            /// use only images that you trust. The files keep their owners, so those of the host's
-            /// root belong to nobody inside, and the command can read what everybody may. Set-user-ID
-            /// bits and device nodes have no effect. The image must not change while it is in use.
-            /// squashfs takes a loop device and Linux 5.8, as erofs does before Linux 6.12.
+            /// The kernel reads the image, and one that is made to harm it endangers the whole
+            /// host: use only images that you trust. The files keep their owners, so those of the
+            /// host's root belong to nobody inside, and the command can read what everybody may.
+            /// Set-user-ID bits and device nodes have no effect. The image must not change while it
+            /// is in use. squashfs takes a loop device and Linux 5.8, as erofs does before Linux
+            /// 6.12.
             plain DiskImage = disk_image (
                 /// The image outside.
                 path source = disk_image,
@@ -166,8 +167,8 @@ macro_rules! for_each_entry {
             /// These are the numbers, the topology and the caches of processors
             /// (`devices/system/cpu`), the memory nodes (`devices/system/node`), the settings of
             /// transparent huge pages, and in `fs/cgroup` the sandbox's own cgroup with its limits
-            /// and counters. docs/hardware.md lists the files, and says what of the host they reveal.
-            /// Entries can add others below.
+            /// and counters. docs/hardware.md lists the files, and says what of the host they
+            /// reveal. Entries can add others below.
             ///
             /// `fs/cgroup` is empty without a limit that a cgroup enforces, and if the cgroup
             /// namespace is not the sandbox's own.
@@ -175,15 +176,16 @@ macro_rules! for_each_entry {
                 /// The path inside.
                 path at = sys,
             ) {}
-            /// A proc file system of the sandbox's process tree. If the pid namespace is shared, the
-            /// caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a `/proc`.
+            /// A proc file system of the sandbox's process tree. If the pid namespace is shared,
+            /// the caller's `/proc` is bound. Only with `exact_files`; other sandboxes have a
+            /// `/proc`.
             plain Proc = proc (
                 /// The path inside.
                 path at = proc,
             ) {}
             /// The sandbox's own device directory: a tmpfs with `null`, `zero`, `full`, `random`,
-            /// `urandom`, `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only with
-            /// `exact_files`; other sandboxes have a `/dev`.
+            /// `urandom`, `tty`, pseudo-terminals, the usual links, and a directory `shm`. Only
+            /// with `exact_files`; other sandboxes have a `/dev`.
             plain Dev = dev (
                 /// The path inside.
                 path at = dev,

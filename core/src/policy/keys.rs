@@ -132,9 +132,9 @@ macro_rules! for_each_key {
             ///
             /// An entry may be at `/`, and several may be at one path: a later mount covers what is
             /// there. Directories, links, files and mount points are also created in writable
-            /// binds, and so in the caller's directories. The root is writable unless an entry makes
-            /// it read-only (`read_only`). With a shared pid namespace, a proc must
-            /// be visible at `/proc`.
+            /// binds, and so in the caller's directories. The root is writable unless an entry
+            /// makes it read-only (`read_only`). With a shared pid namespace, a proc must be
+            /// visible at `/proc`.
             flag exact_files at exact_files,
             /// Whether the sandbox has its own pseudo-terminals: `/dev/pts`, `/dev/ptmx` and
             /// `/dev/tty` (docs/terminals.md). Default: true, unless the policy puts something else
@@ -149,16 +149,16 @@ macro_rules! for_each_key {
             /// Additional entries of the file system: binds, tmpfs, directories, links, files.
             own files at files,
             /// The host's devices that the command may use (docs/hardware.md). Each is a class of
-            /// device nodes: `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`,
-            /// with all that the host has of it. Or it is a device of a CDI specification, of the
-            /// form `vendor.com/class=name`. Default: none.
+            /// device nodes: `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or
+            /// `video`, with all that the host has of it. Or it is a device of a CDI specification,
+            /// of the form `vendor.com/class=name`. Default: none.
             ///
             /// It is an error if the host has no such device, and for a privileged caller if the
             /// command's user may not open a node. A device of a specification can bring further
             /// files, links and environment variables with it.
             texts devices at devices,
-            /// The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`. In
-            /// which one a device is found last counts.
+            /// The directories with CDI specifications, instead of `/etc/cdi` and `/var/run/cdi`.
+            /// In which one a device is found last counts.
             texts cdi_spec_dirs at cdi_spec_dirs,
             /// Lets programs inside create user namespaces, and so nested sandboxes. `/proc` is
             /// then neither masked nor partly hidden, because the kernel allows a fresh procfs only
@@ -251,8 +251,8 @@ macro_rules! for_each_key {
             /// Limits that must be enforced exactly, not by sampling. Otherwise the command does
             /// not start.
             special require,
-            /// Limits that the command may run without if the host cannot enforce them, and parts of
-            /// the isolation that it may run without if the host denies namespaces: `namespaces`
+            /// Limits that the command may run without if the host cannot enforce them, and parts
+            /// of the isolation that it may run without if the host denies namespaces: `namespaces`
             /// and others (docs/confined.md). The outcome lists what was enforced.
             special best_effort,
             /// The parent directory of the sandbox's cgroup, in a mounted cgroup v2 hierarchy. The

@@ -125,13 +125,13 @@ pub struct Outcome {
     /// The protections and limits in force, as the warden and the kernel reported them after
     /// applying them.
     pub enforced: Enforced,
-    /// Whether the caller's process killed the command, because the warden had not done so within a
-    /// second. The warden was then stopped from outside, or got no processor time. `ended` is still
-    /// the limit, or the caller's [`kill`](crate::Child::kill).
+    /// Whether the caller's process killed the command, because the warden had not done so within
+    /// a second. The warden was then stopped from outside, or got no processor time. `ended`
+    /// is still the limit, or the caller's [`kill`](crate::Child::kill).
     pub by_caller: bool,
     /// What the command has reached outside, if its policy lets it out
-    /// ([`Sandbox::egress`](crate::Sandbox::egress)). For a command in a cell: what all its commands
-    /// have since it was started.
+    /// ([`Sandbox::egress`](crate::Sandbox::egress)). For a command in a cell: what all its
+    /// commands have since it was started.
     pub egress: Option<EgressReport>,
 }
 

@@ -64,7 +64,8 @@ impl Publication {
     }
 }
 
-/// Splits off `/tcp` or `/udp`. `None`: there is another word after the last slash that is no number.
+/// Splits off `/tcp` or `/udp`. `None`: there is another word after the last slash that is no
+/// number.
 pub fn split_protocol(text: &str) -> Option<(&str, Option<Protocol>)> {
     let Some((rest, word)) = text.rsplit_once('/') else { return Some((text, None)) };
     match Protocol::ALL.iter().find(|protocol| protocol.name() == word) {

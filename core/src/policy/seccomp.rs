@@ -182,16 +182,16 @@ impl Rule {
 ///
 /// The last rule that matches a call decides, and the profile decides calls without a matching
 /// rule. A name that no architecture has is an error, which
-/// [`Sandbox::check`](crate::Sandbox::check) or the start returns. Starting the command itself needs
-/// no rule: a filter without `execve` runs the program that the caller names, and no other.
+/// [`Sandbox::check`](crate::Sandbox::check) or the start returns. Starting the command itself
+/// needs no rule: a filter without `execve` runs the program that the caller names, and no other.
 ///
 /// # Calls that an architecture lacks
 ///
 /// aarch64 and riscv64 lack the older calls of x86_64, such as `mkdir` and `fork`. Programs there
 /// make the newer ones, `mkdirat` and `clone`. A rule that names only the older call would have no
-/// effect there, so it is an error. The error names the call that takes its place, and a policy that
-/// has rules for both is valid everywhere. A rule for a call of which nothing takes the place, such
-/// as `iopl` or `arch_prctl`, is valid and has no effect.
+/// effect there, so it is an error. The error names the call that takes its place, and a policy
+/// that has rules for both is valid everywhere. A rule for a call of which nothing takes the place,
+/// such as `iopl` or `arch_prctl`, is valid and has no effect.
 ///
 /// # The guard
 ///

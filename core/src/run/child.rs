@@ -49,8 +49,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The read end of the command's standard error, if that is a pipe of this library.
     pub stderr: Option<ChildStderr>,
-    /// The other side of the command's terminal, if it has one ([`Stdio::pty`](crate::Stdio::pty)).
-    /// Dropping it hangs up: the command gets SIGHUP.
+    /// The other side of the command's terminal, if it has one
+    /// ([`Stdio::pty`](crate::Stdio::pty)). Dropping it hangs up: the command gets SIGHUP.
     pub terminal: Option<Terminal>,
     /// The command's first process.
     process: Watched,
@@ -166,14 +166,14 @@ impl Child {
     }
 
     /// What the command has reached outside by the rules of its policy
-    /// ([`Sandbox::egress`](crate::Sandbox::egress)), and what it has tried in vain. In a cell: what
-    /// all commands have.
+    /// ([`Sandbox::egress`](crate::Sandbox::egress)), and what it has tried in vain. In a cell:
+    /// what all commands have.
     pub fn egress(&self) -> EgressReport {
         self.alive.egress()
     }
 
-    /// Waits until a TCP socket listens on `port` in the command's network. Returns whether one does:
-    /// `false` if the command has ended or `timeout` is over. Makes no connection.
+    /// Waits until a TCP socket listens on `port` in the command's network. Returns whether one
+    /// does: `false` if the command has ended or `timeout` is over. Makes no connection.
     ///
     /// In a network that the command shares, another program may be the one that listens.
     ///

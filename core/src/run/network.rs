@@ -157,8 +157,8 @@ impl Network {
         self.0.members().list()
     }
 
-    /// What a member, named by its host name or by one of its addresses, has sent and received since
-    /// it joined. The kernel counts it at the port of the switch.
+    /// What a member, named by its host name or by one of its addresses, has sent and received
+    /// since it joined. The kernel counts it at the port of the switch.
     ///
     /// # Errors
     ///

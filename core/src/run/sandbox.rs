@@ -157,8 +157,8 @@ impl Sandbox {
     /// range, and others have one.
     ///
     /// The range of an unprivileged caller consists of its subordinate ids (`subuid(5)`), which
-    /// `newuidmap(1)` maps. Id 0 inside is the caller, so the command should be 0 (`uid`, `gid`): the
-    /// others own nothing of the caller's.
+    /// `newuidmap(1)` maps. Id 0 inside is the caller, so the command should be 0 (`uid`, `gid`):
+    /// the others own nothing of the caller's.
     pub fn ids(self, ids: Ids) -> Sandbox {
         self.with(|policy| policy.ids = Some(ids))
     }

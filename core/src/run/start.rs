@@ -160,8 +160,8 @@ impl<'a> Prepared<'a> {
         self.alive.warden.run(&request, &descriptors)
     }
 
-    /// Holds the sandbox's files, if they are to be collected, and shows it the other members of its
-    /// network. To be called before the command can start, and so can end.
+    /// Holds the sandbox's files, if they are to be collected, and shows it the other members of
+    /// its network. To be called before the command can start, and so can end.
     pub fn complete(&mut self) -> Result<()> {
         let command = self.command;
         // The warden has its final root directory only when the set-up is complete. A keeper has

@@ -39,9 +39,9 @@ pub fn command() -> Result<Command> {
     Ok(command)
 }
 
-/// Shows the directory of `program`, read-only, in a sandbox for tests that would hide it because it
-/// lies below `/tmp`, `/run` or `/dev/shm` and not below the working directory. A program directly
-/// in one of them is shown alone.
+/// Shows the directory of `program`, read-only, in a sandbox for tests that would hide it because
+/// it lies below `/tmp`, `/run` or `/dev/shm` and not below the working directory. A program
+/// directly in one of them is shown alone.
 pub fn showing(sandbox: Sandbox, program: &Path) -> Sandbox {
     let visible = env::current_dir().is_ok_and(|current| program.starts_with(current));
     let hidden = PRIVATE.iter().any(|place| program.starts_with(place));
@@ -76,8 +76,8 @@ pub fn is_denied(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::NamespacesDenied | ErrorKind::Unsupported)
 }
 
-/// Runs the test function of this name in a sandbox of its own. The attribute `seclude::test` of the
-/// crate `seclude-test` calls this.
+/// Runs the test function of this name in a sandbox of its own. The attribute `seclude::test` of
+/// the crate `seclude-test` calls this.
 ///
 /// # Panics
 ///

@@ -22,9 +22,9 @@ pub fn map_own(uid: u32, gid: u32, outside: (u32, u32)) -> Result<()> {
     write(c"/proc/self/uid_map", uid, outside.0)
 }
 
-/// Checks that an id map consists of these lines. With `own`, the one line maps to that id. The kernel shows the ids outside as those of
-/// the reader's parent user namespace (user_namespaces(7)). That is the namespace of the process
-/// that made this one.
+/// Checks that an id map consists of these lines. With `own`, the one line maps to that id. The
+/// kernel shows the ids outside as those of the reader's parent user namespace
+/// (user_namespaces(7)). That is the namespace of the process that made this one.
 pub fn check_map(file: &CStr, lines: List<'_, IdRange>, own: Option<u32>) -> Result<()> {
     /// Longer than any map of two lines.
     const LENGTH: usize = 256;

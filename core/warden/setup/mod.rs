@@ -235,9 +235,9 @@ impl<'a> SetupContext<'a> {
             }
             Step::Overlay { at, layers, trees, size, inodes, kept, lend } => {
                 let scratch = self.mounts.tmpfs(at, size, inodes, 0o755, mounts::FIXED)?;
-                let changes = self.mounts.overlay(at, layers, trees, &scratch, kept)?;
+                self.mounts.overlay(at, layers, trees, &scratch, kept)?;
                 if lend {
-                    self.finished.changes = Some(changes);
+                    self.finished.changes = Some(self.mounts.changes(&scratch, kept)?);
                 }
                 if kept == plan::NOT_KEPT {
                     self.finished.scratch.push(scratch);

@@ -315,8 +315,8 @@ impl<'a> Mounts<'a> {
     // ---- the new root becomes the root
 
     /// Makes the new root the root. `pivot_root(".", ".")` stacks the old root on the new one, and
-    /// detaching `.` then detaches the old one (pivot_root(2)). Roots that the new one covered are on
-    /// top of the old one, and each is detached before it.
+    /// detaching `.` then detaches the old one (pivot_root(2)). Roots that the new one covered are
+    /// on top of the old one, and each is detached before it.
     pub fn pivot(&mut self) -> Result<()> {
         sys::change_directory_to(self.root()?)?;
         sys::pivot_root(c".", c".")?;

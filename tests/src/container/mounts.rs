@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Where the new root is built. Every Linux has this directory.
 const ROOT: &str = "/mnt";
-/// What the container does not have of the host's root. The host may be made of a container's image,
-/// and then has its marker.
+/// What the container does not have of the host's root. The host may be made of a container's
+/// image, and then has its marker.
 const NOT_SHOWN: [&str; 6] = ["proc", "sys", "run", "mnt", "lost+found", ".dockerenv"];
 /// What engines hide of `/proc`, and what they leave readable only.
 const MASKED: [&str; 9] = [

@@ -9,8 +9,8 @@ use seclude_tests::caller::{Caller, as_each_at_the_command_line, seclude};
 use seclude_tests::front::Front;
 use std::process::Command;
 
-/// `R` shows the host, with the row's own directory writable. `kind` tells whether a namespace is the
-/// caller's.
+/// `R` shows the host, with the row's own directory writable. `kind` tells whether a namespace is
+/// the caller's.
 const BWRAP: Front = Front {
     name: "bwrap",
     prelude: r#"

@@ -100,8 +100,8 @@ fn no_link_leads_out_of_the_system() {
     });
 }
 
-/// On a host whose AppArmor restricts nothing, there is nothing to fix. On one that does, nothing is
-/// done without a terminal.
+/// On a host whose AppArmor restricts nothing, there is nothing to fix. On one that does, nothing
+/// is done without a terminal.
 #[test]
 fn the_host_itself_is_left_alone_without_a_terminal() {
     each("the_host_itself_is_left_alone_without_a_terminal", |_| {

@@ -1,5 +1,5 @@
-//! What a policy asks for and only a namespace can give is an error that names it, unless the policy
-//! does without it.
+//! What a policy asks for and only a namespace can give is an error that names it, unless the
+//! policy does without it.
 
 use crate::{sandbox, where_namespaces_are_denied};
 use seclude::{Capability, Clock, ErrorKind, Isolation, MiB, Namespace, Profile, Sandbox};

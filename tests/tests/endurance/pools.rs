@@ -17,8 +17,8 @@ const SIZE: usize = 8;
 const THREADS: usize = 8;
 
 /// A job's limit on processor time. On a slow processor it is a multiple of the time of an honest
-/// job, because the job that takes all memory needs dozens of times as much, and more on a machine whose
-/// host has to find the memory first.
+/// job, because the job that takes all memory needs dozens of times as much, and more on a machine
+/// whose host has to find the memory first.
 const CPU_TIME: Duration = Duration::from_millis(1500);
 const HONEST_TIMES: u32 = 100;
 const WALL_TIME: Duration = Duration::from_millis(150);

@@ -32,8 +32,8 @@ pub type Place = (usize, usize, usize);
 /// A fault to inject.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The call to fail, or the next call of the same number after this place. The order in which a
-    /// process is notified of several events is random.
+    /// The call to fail, or the next call of the same number after this place. The order in which
+    /// a process is notified of several events is random.
     pub place: Place,
     pub number: i64,
     /// The error that the call returns.

@@ -4,12 +4,19 @@
 
 use seclude_tests::caller::{Caller, NOBODY, copy, seclude};
 use seclude_tests::scratch;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs a shell script as `nobody` with these subordinate ids. `$SECLUDE` is the command, and
 /// `$DIR` a directory of nobody's.
 fn as_owner_of(ids: &str, script: &str) -> Option<Output> {
+    with_lists(ids, 0o644, script)
+}
+
+/// The same, with lists of this mode, which belong to root.
+fn with_lists(ids: &str, mode: u32, script: &str) -> Option<Output> {
     if Caller::present() != Caller::Root {
         eprintln!("SKIPPED: only root can mount lists of subordinate ids");
         return None;
@@ -23,7 +30,9 @@ fn as_owner_of(ids: &str, script: &str) -> Option<Output> {
     let own = place.path().join("own");
     std::fs::create_dir(&own).expect("it is ours");
     Caller::User.own(&own);
-    std::fs::write(place.path().join("ids"), ids).expect("it is ours");
+    let lists = place.path().join("ids");
+    std::fs::write(&lists, ids).expect("it is ours");
+    std::fs::set_permissions(&lists, Permissions::from_mode(mode)).expect("it is ours");
     let id = NOBODY.to_string();
     let outer = "mount --make-rprivate / &&
         for list in subuid subgid; do
@@ -76,6 +85,15 @@ fn without_subordinate_ids_a_range_is_an_error_and_auto_is_one_id() {
     assert_eq!((&*stdout, output.status.code()), ("1\n", Some(125)));
     assert!(stderr.contains("/etc/subuid has none for nobody"), "{stderr}");
     assert!(stderr.contains("usermod --add-subuids"), "{stderr}");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_an_error_with_auto_too() {
+    let script = "$SECLUDE run --ids auto -- true";
+    let Some(output) = with_lists("nobody:300000:65536\n", 0o600, script) else { return };
+    let (_, stderr) = told(&output);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("find the subordinate uids of the caller"), "{stderr}");
 }
 
 #[test]

@@ -165,8 +165,8 @@ fn a_refused_call_without_another_way_is_named() {
                 .status()
                 .unwrap_or_else(|error| panic!("the control, {name} allowed: {error}"));
         }
-        // A kernel without keys returns ENOSYS for all three calls. ENOSYS for only one of them is an
-        // error.
+        // A kernel without keys returns ENOSYS for all three calls. ENOSYS for only one of them is
+        // an error.
         let error =
             without(&[libc::SYS_keyctl], libc::ENOSYS, || unconfined().command("true").status())
                 .expect_err("keyctl");

@@ -4,7 +4,7 @@
 use crate::layout::Packing;
 use crate::place::{Place, assert_same, beside, listing, listing_in, timeless, timeless_in};
 use crate::tree::{Archive, Node, dir, fifo, file, hard, link};
-use seclude::{Cell, ChangeKind, ErrorKind, Image, ImageSource};
+use seclude::{Capability, Cell, ChangeKind, ErrorKind, Image, ImageSource};
 use seclude_tests::caller::{Caller, as_each};
 use seclude_tests::census;
 use seclude_tests::payload::rounds;
@@ -80,6 +80,22 @@ fn changes_are_told() {
         ];
         assert_eq!(changes(&cell), expected.map(|(path, kind)| (path.into(), kind)).into());
     });
+}
+
+#[test]
+fn a_directory_with_another_owner_is_changed() {
+    if Caller::present() != Caller::Root {
+        eprintln!("SKIPPED: all files of an unprivileged caller's image have one owner");
+        return;
+    }
+    let Some(place) = Place::new("a_directory_with_another_owner_is_changed") else { return };
+    let image = import(&place, &[dir(""), dir("d").owner(5, 6), dir("e").owner(5, 6)]);
+    let sandbox = beside(&image).uid(0).gid(0).capability(Capability::Chown);
+    let cell = sandbox.capability(Capability::DacOverride).cell().expect("it starts");
+    run(&cell, "chown 5:7 d; echo > e/new");
+    use ChangeKind::{Added, Changed};
+    let expected = [("d", Changed), ("e/new", Added)];
+    assert_eq!(changes(&cell), expected.map(|(path, kind)| (path.into(), kind)).into());
 }
 
 /// In a layer, such a name stands for a removed file. A program can make one, too.
@@ -279,8 +295,8 @@ fn an_image_as_the_root_is_committed_without_what_the_set_up_made() {
     });
 }
 
-/// A program can give files modes that close them to their owner. A privileged caller reads them all
-/// the same; for any other that is an error, and never an image without them.
+/// A program can give files modes that close them to their owner. A privileged caller reads them
+/// all the same; for any other that is an error, and never an image without them.
 #[test]
 fn what_is_closed_to_its_owner_is_committed_or_an_error() {
     as_each("what_is_closed_to_its_owner_is_committed_or_an_error", |caller| {

@@ -1,5 +1,5 @@
-//! A store that several processes use at once, that one of them leaves in the middle of the work, or
-//! that cannot be written to.
+//! A store that several processes use at once, that one of them leaves in the middle of the work,
+//! or that cannot be written to.
 
 use crate::layout::{Layout, Packing};
 use crate::place::{Place, assert_same, beside, timeless};

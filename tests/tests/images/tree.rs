@@ -1,5 +1,5 @@
-//! Trees of files as data: made as directories of the host, and as entries of archives. The archives
-//! are written here byte by byte, so that they can also be wrong in any way.
+//! Trees of files as data: made as directories of the host, and as entries of archives. The
+//! archives are written here byte by byte, so that they can also be wrong in any way.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};

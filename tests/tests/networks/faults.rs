@@ -106,8 +106,8 @@ for _ in range(20): s.sendto(b'x', ({to:?}, 9)); time.sleep(0.1)
     });
 }
 
-/// Of 2,000 datagrams, each of which is lost with this probability, within four standard deviations.
-/// The kernel counts what arrives, so nothing depends on how soon a program reads it.
+/// Of 2,000 datagrams, each of which is lost with this probability, within four standard
+/// deviations. The kernel counts what arrives, so nothing depends on how soon a program reads it.
 #[test]
 fn loss_is_what_was_asked() {
     as_each("loss_is_what_was_asked", |_| {

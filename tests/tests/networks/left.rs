@@ -1,5 +1,5 @@
-//! Nothing is left of a network when its caller has been killed. `endurance` proves the same for its
-//! last handle.
+//! Nothing is left of a network when its caller has been killed. `endurance` proves the same for
+//! its last handle.
 
 use seclude_tests::caller::{as_each, program};
 use seclude_tests::census::{here, marked, survivors};

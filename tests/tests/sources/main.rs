@@ -168,3 +168,19 @@ fn each_unsafe_block_of_the_core_says_why() {
         }
     }
 }
+
+/// A comment has at most 100 columns. rustfmt sees to the code, but not to comments.
+#[test]
+fn comments_have_at_most_100_columns() {
+    let folders =
+        ["core", "capi", "cli", "python/src", "faces", "tests/src", "tests/tests", "warden"];
+    for (name, text) in folders.into_iter().flat_map(sources) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.trim_start();
+            // An example in a comment keeps the lines that rustfmt gives it.
+            let is_prose = code.starts_with("//") && !code.starts_with("///     ");
+            let is_long = line.chars().count() > 100;
+            assert!(!is_prose || !is_long, "{name}:{}: {code}", number + 1);
+        }
+    }
+}

@@ -5,9 +5,10 @@
 //! The faces are drivers with one contract (`seclude_tests::job`). The Rust driver is always
 //! present. SECLUDE_TEST_C_DRIVER names the C driver. SECLUDE_TEST_PYTHON names an interpreter with
 //! the wheel installed. A missing face is skipped with a message, or is an error if
-//! SECLUDE_TEST_FACES (`rust,c,python`) names it. SECLUDE_TEST_GROUND says where commands run. On the
-//! ground `confined` the drivers run behind the filter that Docker loads by default, which denies
-//! namespaces, and each policy allows to do without. Arguments select rows by a part of `file: name`.
+//! SECLUDE_TEST_FACES (`rust,c,python`) names it. SECLUDE_TEST_GROUND says where commands run. On
+//! the ground `confined` the drivers run behind the filter that Docker loads by default, which
+//! denies namespaces, and each policy allows to do without. Arguments select rows by a part of
+//! `file: name`.
 //!
 //! This is a binary of its own because it does not use the Rust test harness.
 #![deny(unsafe_code)]

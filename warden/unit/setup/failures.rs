@@ -53,8 +53,8 @@ const FALLBACKS: &[Fallback] = &[
     fallback("openat host:/ \"usr\" path|directory|no_follow", "PS", 0),
     // The limit on the size of files is not raised. A write beyond it fails.
     fallback("prlimit64 1", "PSps", 0),
-    // Landlock repeats what mounts and namespaces enforce. The test calls find out whether a filter
-    // refuses one of its calls.
+    // Landlock repeats what mounts and namespaces enforce. The test calls find out whether a
+    // filter refuses one of its calls.
     fallback("landlock_create_ruleset 0 0x1", "Sps", BY_LANDLOCK),
     fallback("landlock_create_ruleset 0 0xffffffff", "PSps", BY_LANDLOCK),
     fallback("landlock_add_rule -1", "PSps", BY_LANDLOCK),

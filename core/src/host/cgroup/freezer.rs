@@ -137,7 +137,8 @@ fn admit(path: &Path, threads: &[i32]) -> Result<bool> {
     Ok(any)
 }
 
-/// Moves the processes of the threads that `loose` returns to the cgroup at `path`, until it returns nothing.
+/// Moves the processes of the threads that `loose` returns to the cgroup at `path`, until it
+/// returns nothing.
 fn admit_all(path: &Path, loose: impl Fn() -> Result<Vec<i32>>) -> Result<()> {
     let end = Instant::now() + TIME;
     loop {

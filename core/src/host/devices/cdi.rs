@@ -1,8 +1,8 @@
 //! Finds devices in the specifications of the Container Device Interface: files in JSON, by which
 //! vendors say what a program needs for a device.
 //!
-//! A specification is read as strictly as a policy. An unknown key is an error, because what it asks
-//! for would be left out.
+//! A specification is read as strictly as a policy. An unknown key is an error, because what it
+//! asks for would be left out.
 
 use super::edits::Edits;
 use crate::base::error::{Error, ErrorKind, Result};

@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub struct Tap(OwnedFd);
 
-/// The length of the header in front of each frame, `struct virtio_net_hdr`. It tells what the kernel
-/// has still to do for the frame: a checksum, or to split it.
+/// The length of the header in front of each frame, `struct virtio_net_hdr`. It tells what the
+/// kernel has still to do for the frame: a checksum, or to split it.
 pub const HEADER: usize = 10;
 /// The longest frame with its header.
 pub const LONGEST: usize = HEADER + 14 + 65536 + 64;

@@ -91,6 +91,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// What these layers have together.
+    pub fn of(layers: &[Layer]) -> Size {
+        layers.iter().fold(Size::default(), |sum, layer| sum.plus(layer.size))
+    }
+
     pub fn plus(self, other: Size) -> Size {
         Size {
             bytes: self.bytes.saturating_add(other.bytes),

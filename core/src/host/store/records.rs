@@ -48,7 +48,7 @@ impl Record {
         Record {
             digest: format!("sha256:{top}"),
             layers: layers.iter().map(|layer| layer.key.to_string()).collect(),
-            size: layers.iter().fold(Size::default(), |sum, layer| sum.plus(layer.size)),
+            size: Size::of(layers),
             ..self.clone()
         }
     }

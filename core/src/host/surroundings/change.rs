@@ -19,8 +19,8 @@ pub enum Need {
 const PROFILE: &str = "seclude doctor --seccomp-profile";
 
 impl Surroundings {
-    /// The smallest change of the surroundings that grants all of these, as a command. None if there
-    /// is no such setting, or none that is known.
+    /// The smallest change of the surroundings that grants all of these, as a command. None if
+    /// there is no such setting, or none that is known.
     pub fn change(&self, needs: &[Need]) -> Option<String> {
         match self {
             Docker => self.start("docker", needs),

@@ -66,18 +66,17 @@ impl Subordinate {
 /// its largest one.
 fn range(path: &str, what: &str) -> Result<IdRange> {
     let action = || format!("find the subordinate {what} of the caller");
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         text => text.map_err(|error| Error::io(action(), error).at(path))?,
     };
     let (user, name) = caller();
-    find(&text, user, name.as_deref()).ok_or_else(|| {
+    find(&String::from_utf8_lossy(&text), user, name.as_deref()).ok_or_else(|| {
         let name = name.unwrap_or_else(|| user.to_string());
-        let option = if what == "uids" { "uids" } else { "gids" };
         Error::new(ErrorKind::NamespacesDenied, action())
             .because(format!("{path} has none for {name}"))
             .hint(format!(
-                "have root give it some: usermod --add-sub{option} 100000-165535 {name}; or leave \
+                "have root give it some: usermod --add-sub{what} 100000-165535 {name}; or leave \
                 the key ids out"
             ))
             .at(path)

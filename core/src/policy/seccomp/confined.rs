@@ -1,5 +1,5 @@
-//! The rules of the filter that holds a command without namespaces. They restrict what a network, an
-//! ipc, a pid and a mount namespace would keep apart, and Landlock does not.
+//! The rules of the filter that holds a command without namespaces. They restrict what a network,
+//! an ipc, a pid and a mount namespace would keep apart, and Landlock does not.
 
 use super::{Action, Compare, Rule, Seccomp, Test};
 use crate::policy::Confined;

@@ -1,8 +1,9 @@
 //! The system calls that each profile allows.
 //!
 //! The lists start from what container runtimes allow by default, without the calls that a program
-//! in its own sandbox does not need. SECURITY.md gives the reasons. The lists are the same for every
-//! architecture. `table` has the names that one lacks, and its tests pin them for each profile.
+//! in its own sandbox does not need. SECURITY.md gives the reasons. The lists are the same for
+//! every architecture. `table` has the names that one lacks, and its tests pin them for each
+//! profile.
 //!
 //! The file is longer than 400 lines because it is lists of names.
 

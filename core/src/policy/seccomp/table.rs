@@ -1,9 +1,9 @@
 //! The system calls of each architecture that this library supports, by the kernel's own names and
 //! numbers, and the call that takes the place of one that an architecture lacks.
 //!
-//! `tests/syscalls.py` writes the rows from the headers of Linux 7.2. A unit test compares them with
-//! the headers that this machine's compilers have. Every name in a profile or in a rule is looked up
-//! here, so that none is left out by a spelling.
+//! `tests/syscalls.py` writes the rows from the headers of Linux 7.2. A unit test compares them
+//! with the headers that this machine's compilers have. Every name in a profile or in a rule is
+//! looked up here, so that none is left out by a spelling.
 //!
 //! The file is longer than 400 lines because it is a table.
 
@@ -55,8 +55,9 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
     ROWS.binary_search_by(|row| row.name.cmp(name)).ok().map(|at| &ROWS[at])
 }
 
-/// What programs call where an architecture lacks a call: the first of these that it has. Calls that
-/// are not listed have no successor. Most of them concern x86's segments, ports and old modules.
+/// What programs call where an architecture lacks a call: the first of these that it has. Calls
+/// that are not listed have no successor. Most of them concern x86's segments, ports and old
+/// modules.
 const SUCCESSORS: &[(&str, &[&str])] = &[
     ("access", &["faccessat"]),
     ("alarm", &["setitimer"]),

@@ -70,8 +70,8 @@ impl Alive {
         }
     }
 
-    /// Waits until a socket listens on a port. `false`: the process behind `pidfd` or the sandbox has
-    /// ended, or the time is over.
+    /// Waits until a socket listens on a port. `false`: the process behind `pidfd` or the sandbox
+    /// has ended, or the time is over.
     pub fn wait_ready(
         &self,
         pidfd: Option<BorrowedFd<'_>>,

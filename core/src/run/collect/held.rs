@@ -60,8 +60,8 @@ impl HeldFiles {
         })
     }
 
-    /// Collects to where the command wants it. What fails is [`Collected::error`]: the directory may
-    /// have been filled since the start, and the outcome must not be lost for that.
+    /// Collects to where the command wants it. What fails is [`Collected::error`]: the directory
+    /// may have been filled since the start, and the outcome must not be lost for that.
     pub fn collect(&self) -> Collected {
         let result = match &self.wanted.directory {
             Some(directory) => self.collect_to(directory),

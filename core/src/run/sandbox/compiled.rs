@@ -24,8 +24,8 @@ pub struct Compiled {
     devices: OnceLock<Arc<HostDevices>>,
     /// Why the host denies namespaces; `None` if it does not. Unset until that is known.
     pub denial: OnceLock<Option<Error>>,
-    /// The sandboxes that run in place of this one without namespaces: as the caller's user, and as
-    /// another one.
+    /// The sandboxes that run in place of this one without namespaces: as the caller's user, and
+    /// as another one.
     pub confined: [OnceLock<Sandbox>; 2],
     /// The sandbox that runs in place of this one, with the layers of the images that it names.
     pub with_layers: OnceLock<Sandbox>,

@@ -3,8 +3,9 @@
 use super::Sandbox;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::host::store::{IdsOnDisk, Layer, Place, Record};
+use crate::plan::idmap::Mapping;
 use crate::plan::idmap::subordinate::Subordinate;
-use crate::policy::{Entry, Ids, Overlay};
+use crate::policy::{Entry, Overlay, Policy};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,14 +43,7 @@ impl Sandbox {
             let Some(name) = overlay.image.take() else { continue };
             let store = Place::open(overlay.store.take().as_deref())?;
             let (record, layers) = hold(&store, &name)?;
-            for layer in &layers {
-                if let IdsOnDisk::Range { .. } = layer.key.ids() {
-                    check_ids(layer.key.ids())?;
-                    if !matches!(policy.ids, Some(Ids::Range | Ids::Auto)) {
-                        return Err(needs_range(&name));
-                    }
-                }
-            }
+            check_ids(&self.policy, &name, &layers)?;
             let paths = layers.iter().map(Layer::files);
             overlay.layers = paths.chain(std::mem::take(&mut overlay.layers)).collect();
             held.push(Held { at: overlay.at.clone(), store, record, layers });
@@ -78,21 +72,41 @@ pub(crate) fn hold(store: &Place, name: &str) -> Result<(Record, Vec<Layer>)> {
         match hold_layers(store, &record)? {
             Some(layers) => return Ok((record, layers)),
             None if tries > 0 => tries -= 1,
-            None => {
-                let action = format!("find the layers of the image {name}");
-                return Err(Error::new(ErrorKind::SourceMissing, action)
-                    .because("the store does not have them all")
-                    .hint("import the image again")
-                    .at(store.path()));
-            }
+            None => return Err(incomplete(store, name)),
         }
     }
 }
 
-/// Checks that files with these ids on the disk belong to the subordinate ids that the caller has.
-pub(crate) fn check_ids(ids: IdsOnDisk) -> Result<()> {
+/// The error of an image without all its layers.
+pub(crate) fn incomplete(store: &Place, name: &str) -> Error {
+    Error::new(ErrorKind::SourceMissing, format!("find the layers of the image {name}"))
+        .because("the store does not have them all")
+        .hint("import the image again")
+        .at(store.path())
+}
+
+/// Checks that the files of an image belong to the ids that the sandbox will have.
+fn check_ids(policy: &Policy, name: &str, layers: &[Layer]) -> Result<()> {
+    let has_range = |layer: &&Layer| matches!(layer.key.ids(), IdsOnDisk::Range { .. });
+    let mut with_range = layers.iter().filter(has_range).peekable();
+    if with_range.peek().is_none() {
+        return Ok(());
+    }
+    match Mapping::choose(policy)? {
+        Mapping::Subordinate(own) => {
+            with_range.try_for_each(|layer| check_owner(layer.key.ids(), own))
+        }
+        _ => Err(Error::invalid(
+            format!("show the image {name}"),
+            "its files belong to a range of ids, and the sandbox has one",
+        )
+        .hint("set ids to range, as image.sandbox() does")),
+    }
+}
+
+/// Checks that files with these ids on the disk belong to these ids of the caller.
+pub(crate) fn check_owner(ids: IdsOnDisk, own: Subordinate) -> Result<()> {
     let IdsOnDisk::Range { uid, gid } = ids else { return Ok(()) };
-    let own = Subordinate::of_caller()?;
     if (own.uids.outside, own.gids.outside) == (uid, gid) {
         return Ok(());
     }
@@ -103,15 +117,8 @@ pub(crate) fn check_ids(ids: IdsOnDisk) -> Result<()> {
     Err(Error::invalid("show an image with a range of ids", why).hint("import it again"))
 }
 
-fn needs_range(name: &str) -> Error {
-    Error::invalid(
-        format!("show the image {name}"),
-        "its files belong to a range of ids, and the sandbox has one",
-    )
-    .hint("set ids to range, as image.sandbox() does")
-}
-
-fn hold_layers(store: &Place, record: &Record) -> Result<Option<Vec<Layer>>> {
+/// Holds the layers of an image, the lowest first. `None` if one of them is not in the store.
+pub(crate) fn hold_layers(store: &Place, record: &Record) -> Result<Option<Vec<Layer>>> {
     let Some(keys) = record.keys() else { return Ok(None) };
     keys.iter().map(|key| store.layer(key)).collect()
 }

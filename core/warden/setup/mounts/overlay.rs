@@ -38,7 +38,7 @@ impl<'a> Mounts<'a> {
     }
 
     /// Mounts an overlay over the tmpfs that was mounted at this place. With `trees`, the layers
-    /// and the source `kept` are attached nowhere yet. Returns the directory with the changes.
+    /// and the source `kept` are attached nowhere yet.
     pub fn overlay(
         &mut self,
         at: &'a CStr,
@@ -46,11 +46,8 @@ impl<'a> Mounts<'a> {
         trees: bool,
         scratch: &Fd,
         kept: u32,
-    ) -> Result<Fd> {
-        let changes = match kept {
-            NOT_KEPT => scratch.number(),
-            kept => self.source(kept)?.ok_or(Errno::ENOENT)?,
-        };
+    ) -> Result<()> {
+        let changes = self.place_of_changes(scratch, kept)?;
         for number in layers.iter() {
             let layer = self.source(number)?.ok_or(Errno::ENOENT)?;
             if !sys::status(layer, c"")?.is_directory() {
@@ -71,8 +68,20 @@ impl<'a> Mounts<'a> {
             self.check_own_places()?;
         }
         let mounted = self.open_inside(at, open::PATH)?;
-        self.known.push_own(&mounted)?;
-        sys::open(changes, UPPER, open::READ | open::DIRECTORY | open::NO_FOLLOW, 0)
+        self.known.push_own(&mounted)
+    }
+
+    /// The directory with the changes to an overlay, for reading.
+    pub fn changes(&self, scratch: &Fd, kept: u32) -> Result<Fd> {
+        let place = self.place_of_changes(scratch, kept)?;
+        sys::open(place, UPPER, open::READ | open::DIRECTORY | open::NO_FOLLOW, 0)
+    }
+
+    fn place_of_changes(&self, scratch: &Fd, kept: u32) -> Result<i32> {
+        match kept {
+            NOT_KEPT => Ok(scratch.number()),
+            kept => self.source(kept)?.ok_or(Errno::ENOENT),
+        }
     }
 
     /// Makes the directories for the changes. Those that are kept may be there already.

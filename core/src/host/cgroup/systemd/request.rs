@@ -66,8 +66,8 @@ pub fn addresses(uid: u32, variable: impl Fn(&str) -> Option<String>) -> Vec<Add
     addresses
 }
 
-/// Asks the manager on the first bus that has one to create `unit` around `pid`. `limit` is the time
-/// for the whole exchange.
+/// Asks the manager on the first bus that has one to create `unit` around `pid`. `limit` is the
+/// time for the whole exchange.
 pub fn ask(
     addresses: &[Address],
     pid: u32,
