@@ -3117,8 +3117,11 @@ int seclude_interaction_output(seclude_interaction *interaction, seclude_output 
  *
  * The copies are as fresh and as isolated from each other as without a template. The template
  * exists as long as a copy of it or the sandbox does. A later setter makes another policy, without
- * a template. Returns 0 also where no template is possible: with a writable root, a shared user,
- * mount or pid namespace, or something else at `/proc`.
+ * a template. Returns 0 also where no template is possible: with a shared user, mount or pid
+ * namespace, a network of the caller's, or an overlay that keeps its changes in a directory.
+ *
+ * With a writable root, an overlay or exact files, each copy makes its own mounts, and only the
+ * start of the process is saved.
  */
 SECLUDE_WARN_UNUSED
 int seclude_sandbox_prepare(const seclude_sandbox *sandbox, seclude_error **err);

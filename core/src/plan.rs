@@ -13,6 +13,7 @@ mod identity;
 pub mod idmap;
 mod label;
 mod landlock;
+mod shelf;
 mod slices;
 mod sources;
 pub mod unwritable;
@@ -24,6 +25,7 @@ use crate::policy::seccomp::{Filters, Tree};
 use crate::policy::{Entry, Namespace, Policy};
 use crate::wire::codec::{ListBuilder, Sink};
 use crate::wire::plan::{Step, protection};
+use copy::Stock;
 pub use label::Label;
 pub use slices::OwnCgroups;
 pub use sources::GivenTree;
@@ -130,8 +132,10 @@ impl Plan {
     /// `Invalid` if the policy does not pass its check.
     pub fn compile(policy: &Policy, manner: Manner, filters: &Filters) -> Result<Plan> {
         policy.check()?;
+        let stock = copy::stock(policy);
         let policy = &defaults::with_defaults(policy);
         let mut plan = Builder {
+            from_shelf: manner.part == Part::Copy && stock == Some(Stock::Sources),
             steps: ListBuilder::new(Vec::with_capacity(2048)),
             labels: Vec::new(),
             sources: 0,
@@ -148,7 +152,9 @@ impl Plan {
                 Some(held) => plan.confined(policy, held, manner, filters)?,
                 None => plan.whole(policy, manner, filters)?,
             },
+            Part::Template if stock == Some(Stock::Sources) => plan.shelf(policy, manner)?,
             Part::Template => plan.template(policy, manner)?,
+            Part::Copy if plan.from_shelf => plan.whole(policy, manner, filters)?,
             Part::Copy => plan.copy(policy, manner, filters)?,
             Part::Entered => plan.entered(policy, manner, filters)?,
             Part::Network => plan.network(policy, manner),
@@ -167,6 +173,8 @@ impl Plan {
 struct Builder {
     steps: ListBuilder<Vec<u8>>,
     labels: Vec<Label>,
+    /// The sources are those that a template holds.
+    from_shelf: bool,
     /// The number of sources so far.
     sources: u32,
     /// The last of them, which the caller gives.
@@ -185,9 +193,16 @@ impl Builder {
         };
         self.clocks(policy);
         self.admission(manner);
-        self.identity(policy, manner.mapping, &sources);
-        self.names(policy);
-        self.loopback(policy);
+        if self.from_shelf {
+            // The template has checked what the command may read, and brought up the network.
+            self.maps(policy, manner.mapping.of_copy());
+            self.push_user(policy, manner.mapping.of_copy());
+            self.names(policy);
+        } else {
+            self.identity(policy, manner.mapping, &sources);
+            self.names(policy);
+            self.loopback(policy);
+        }
         // Without a pid namespace the warden finds processes by /proc, which may be missing here.
         let uncertain = policy.exact_files && !policy.private(Namespace::Pid);
         if !uncertain {

@@ -262,8 +262,8 @@ class Sandbox(CommandRunner):
         fresh and isolated as without it. The template lives as long as one of them or this object.
         Bound files are opened now and not again.
 
-        Does nothing if the policy allows no template: with `writable_root`, with a shared user,
-        mount or pid namespace, or with something else mounted at `/proc`.
+        Does nothing if the policy allows no template: with a shared user, mount or pid namespace,
+        a network of the caller's, or an overlay with `kept`.
         """
         self._core.prepare()
         return self

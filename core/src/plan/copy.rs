@@ -1,35 +1,57 @@
-//! The steps for a copy of a template. A copy mounts its own parts of the file system over those of
-//! the template.
+//! The steps for a copy of a template.
 //!
-//! Its own parts are every writable tmpfs, the terminals, `/proc`, and all entries that the policy
-//! puts below one of these.
+//! Most templates are a finished file system. A copy mounts its own parts over those of the
+//! template: every writable tmpfs, the terminals, `/proc`, and all entries that the policy puts
+//! below one of these. Where that is not possible, the template holds what the copies make theirs
+//! from ([`shelf`](super::shelf)).
 
 use super::{Builder, OwnCgroups, Sources};
 use crate::base::error::Result;
 use crate::policy::profile;
-use crate::policy::{Bind, Entry, Namespace, Policy, System};
+use crate::policy::{Bind, Entry, Namespace, Overlay, Policy, System};
 use crate::wire::plan::{Step, protection};
 use std::io::ErrorKind;
 use std::path::Path;
 
 const PROC: &str = "/proc";
 
-/// Whether sandboxes of this policy can be copies of a template.
-///
-/// They cannot if:
-/// - the root is writable, or something is an overlay, because the copies would share it;
-/// - the policy says what the file system consists of, which may be mounts over mounts;
+/// What a template has for its copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stock {
+    /// The finished file system.
+    Files,
+    /// The sources.
+    Sources,
+}
+
+/// What a template of this policy has for its copies. `None` if sandboxes of it cannot be copies:
 /// - the policy shares a namespace that a template must have of its own;
 /// - the caller makes the network;
-/// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
-/// - parts of the host's `/sys`, or a disk image, lie below something that each copy mounts;
-/// - a tmpfs lies behind a symbolic link of another root.
-pub fn has_template(policy: &Policy) -> bool {
+/// - one sandbox at a time keeps its changes in a directory.
+pub fn stock(policy: &Policy) -> Option<Stock> {
     let own = [Namespace::User, Namespace::Mount, Namespace::Pid]
         .into_iter()
         .all(|kind| policy.private(kind));
-    own && !policy.has_given_network()
-        && !policy.writable_root
+    let keeps = |entry: &Entry| matches!(entry, Entry::Overlay(Overlay { kept: Some(_), .. }));
+    if !own || policy.has_given_network() || policy.files.iter().any(keeps) {
+        None
+    } else if can_share_files(policy) {
+        Some(Stock::Files)
+    } else {
+        Some(Stock::Sources)
+    }
+}
+
+/// Whether the copies can have a finished file system.
+///
+/// They cannot if:
+/// - the root is writable, or something is an overlay, because they would share the changes;
+/// - the policy says what the file system consists of, which may be mounts over mounts;
+/// - the policy covers `/proc`, or `/dev/null`, with which the copies mask files in `/proc`;
+/// - parts of the host's `/sys`, or a disk image, lie below something that each copy mounts;
+/// - a tmpfs lies behind a symbolic link of another root.
+fn can_share_files(policy: &Policy) -> bool {
+    !policy.writable_root
         && !policy.exact_files
         && !policy.files.iter().any(|entry| match entry {
             Entry::Overlay(_) => true,

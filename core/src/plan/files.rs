@@ -279,7 +279,8 @@ impl Builder {
                 let action = format!("show the disk image {} on {shown}", image.source.display());
                 let source = source.ok_or_else(|| internal(&action, "it is not mounted"))?;
                 let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
-                self.push_at(Step::Bind { source, at, attributes, tree: true }, action, place);
+                let tree = self.is_given(source);
+                self.push_at(Step::Bind { source, at, attributes, tree }, action, place);
             }
             Entry::Tmpfs(Tmpfs { size, inodes, mode, noexec, .. }) => {
                 let attributes = attribute::NO_SUID
@@ -464,6 +465,7 @@ mod tests {
         let builder = || Builder {
             steps: ListBuilder::new(Vec::new()),
             labels: Vec::new(),
+            from_shelf: false,
             sources: 0,
             trees: Vec::new(),
             lends: false,

@@ -1,6 +1,6 @@
 //! The sources: what the warden opens outside, with the caller's ids and permissions.
 
-use super::{Builder, c_string, defaults, device_nodes};
+use super::{Builder, c_string, defaults, device_nodes, shelf};
 use crate::base::error::Result;
 use crate::plan::idmap::Mapping;
 use crate::policy::{Bind, Entry, Namespace, Policy, System};
@@ -20,6 +20,16 @@ pub enum GivenTree {
     Callers { path: PathBuf, follow: bool },
     /// A disk image, whose files keep their owners.
     DiskImage(PathBuf),
+}
+
+impl GivenTree {
+    fn path(&self) -> &Path {
+        let (GivenTree::Layer(path)
+        | GivenTree::Kept(path)
+        | GivenTree::Callers { path, .. }
+        | GivenTree::DiskImage(path)) = self;
+        path
+    }
 }
 
 /// The sources of an overlay.
@@ -61,7 +71,12 @@ impl Builder {
         follow: bool,
         action: String,
     ) -> Result<u32> {
-        self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
+        if self.from_shelf {
+            let place = c_string(&shelf::place(self.sources))?;
+            self.push(Step::Source { path: &place, optional, follow: true }, action);
+        } else {
+            self.push(Step::Source { path: &c_string(path)?, optional, follow }, action);
+        }
         self.name_source(path);
         self.sources += 1;
         Ok(self.sources - 1)
@@ -99,10 +114,10 @@ impl Builder {
         let needs_devices = !policy.exact_files || policy.has_own_devices();
         let devices = device_nodes(policy).filter(|_| needs_devices);
         for (index, &(path, _, major, minor)) in devices.enumerate() {
-            self.push(
-                Step::Device { path, major, minor },
-                format!("open the device {}", path.to_string_lossy()),
-            );
+            let action = format!("open the device {}", path.to_string_lossy());
+            let place = c_string(&shelf::place(self.sources))?;
+            let path = if self.from_shelf { &*place } else { path };
+            self.push(Step::Device { path, major, minor }, action);
             if index == 0 {
                 sources.null = self.sources;
             }
@@ -124,7 +139,8 @@ impl Builder {
         // The sources that the caller gives come last.
         let binds = policy.files.iter().filter_map(Entry::bind).zip(&mut sources.binds);
         for (bind, (number, path)) in binds.filter(|(bind, _)| is_given(bind)) {
-            *number = self.give(GivenTree::Callers { path: path.clone(), follow: !bind.nofollow });
+            *number =
+                self.give(GivenTree::Callers { path: path.clone(), follow: !bind.nofollow })?;
         }
         for entry in &policy.files {
             if let Entry::Overlay(overlay) = entry {
@@ -145,7 +161,7 @@ impl Builder {
         }
         for entry in &policy.files {
             if let Entry::DiskImage(image) = entry {
-                let number = self.give(GivenTree::DiskImage(image.source.clone()));
+                let number = self.give(GivenTree::DiskImage(image.source.clone()))?;
                 sources.disk_images.push(number);
             }
         }
@@ -155,16 +171,20 @@ impl Builder {
     /// A directory of the overlay at `at`.
     fn layer(&mut self, path: &Path, given: GivenTree, at: &Path, mapping: Mapping) -> Result<u32> {
         if mapping.is_range() {
-            return Ok(self.give(given));
+            return self.give(given);
         }
         let action = format!("open {} for the overlay at {}", path.display(), at.display());
         self.source(path, false, action)
     }
 
-    fn give(&mut self, tree: GivenTree) -> u32 {
+    fn give(&mut self, tree: GivenTree) -> Result<u32> {
+        if self.from_shelf {
+            let path = tree.path();
+            return self.source(path, false, format!("open {}", path.display()));
+        }
         self.trees.push(tree);
         self.sources += 1;
-        self.sources - 1
+        Ok(self.sources - 1)
     }
 
     /// Whether the caller gives the source with this number.

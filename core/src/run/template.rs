@@ -1,6 +1,6 @@
-//! Templates. A template is a warden in the finished file system of a policy, not yet locked down,
-//! out of reach of any command. It copies itself on request. A copy has its own process tree,
-//! network, ids and scratch files, but does not repeat the mounts.
+//! Templates. A template is a warden in the finished file system of a policy, or with the sources of
+//! that, not yet locked down, out of reach of any command. It copies itself on request. A copy has
+//! its own process tree, network, ids and scratch files, but does not repeat the mounts.
 
 use crate::base::error::Result;
 use crate::host::enforce::Enforcement;
@@ -169,9 +169,12 @@ impl Sandbox {
     /// The template lives as long as one of the copies, or one of the sandbox's clones. A sandbox
     /// with a changed policy has no template.
     ///
-    /// Does nothing where a template is not possible: with a writable root, with a shared user,
-    /// mount or pid namespace, or with something else at `/proc`. The sources of binds are opened
-    /// now, and not again.
+    /// Does nothing where a template is not possible: with a shared user, mount or pid namespace,
+    /// with a network of the caller's, or with an overlay that keeps its changes in a directory. The
+    /// sources of binds are opened now, and not again.
+    ///
+    /// With a writable root, an overlay, or exact files, each copy makes its own mounts, and only
+    /// the start of the process is saved.
     ///
     /// # Errors
     ///
@@ -185,11 +188,11 @@ impl Sandbox {
 /// Makes a template if there is none and the policy can have one.
 fn prepare(sandbox: &Sandbox) -> Result<()> {
     sandbox.policy().check()?;
-    let sandbox = &sandbox.on_this_host()?;
-    let policy = sandbox.policy();
-    if !copy::has_template(policy) {
+    let sandbox = sandbox.on_this_host()?;
+    if copy::stock(sandbox.policy()).is_none() {
         return Ok(());
     }
+    let sandbox = &sandbox.with_layers()?;
     let mut known = sandbox.compiled().template.lock().unwrap_or_else(PoisonError::into_inner);
     if !known.as_ref().is_some_and(|template| template.serves()) {
         *known = Some(Arc::new(Template::start(sandbox)?));

@@ -3,7 +3,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use seclude::{Cell, Ended, ErrorKind, MiB, Output, Protection, Sandbox, Stdio};
+use seclude::{Cell, Ended, ErrorKind, MiB, Output, Overlay, Protection, Sandbox, Stdio};
 use seclude_tests::caller::{Caller, as_each, program};
 use seclude_tests::census::{
     await_marked, descendants, descendants_of, here, is_warden, survivors,
@@ -55,6 +55,13 @@ fn sandbox() -> Sandbox {
     Sandbox::new().tmpfs("/tmp", MiB(16)).wall_time(Duration::from_secs(60))
 }
 
+/// A sandbox whose template holds the finished file system, and some whose template holds the
+/// sources alone.
+fn each_stock() -> [Sandbox; 3] {
+    let overlay = Overlay::new(["/usr/share/zoneinfo"], "/tmp/zones");
+    [sandbox(), sandbox().writable_root(), sandbox().entry(overlay)]
+}
+
 fn python(cell: &Cell, text: &str) -> Output {
     cell.command("python3").args(["-c", text]).output().expect("it starts")
 }
@@ -85,17 +92,18 @@ fn soil(cell: &Cell) -> seclude::Child {
 #[test]
 fn a_reset_is_as_if_nothing_had_run() {
     as_each("a_reset_is_as_if_nothing_had_run", |_| {
-        let sandbox = sandbox();
-        sandbox.prepare().expect("it can have a template");
-        let cell = sandbox.cell().expect("it starts");
-        let fresh = look(&cell);
-        for _ in 0..3 {
-            let mut child = soil(&cell);
-            // The control: the traces can be seen.
-            assert_ne!(look(&cell), fresh);
-            cell.reset().expect("it can be");
-            assert_eq!(child.wait().expect("it has ended").ended, Ended::Killed);
-            assert_eq!(look(&cell), fresh);
+        for sandbox in each_stock() {
+            sandbox.prepare().expect("it can have a template");
+            let cell = sandbox.cell().expect("it starts");
+            let fresh = look(&cell);
+            for _ in 0..3 {
+                let mut child = soil(&cell);
+                // The control: the traces can be seen.
+                assert_ne!(look(&cell), fresh);
+                cell.reset().expect("it can be");
+                assert_eq!(child.wait().expect("it has ended").ended, Ended::Killed);
+                assert_eq!(look(&cell), fresh);
+            }
         }
     });
 }
@@ -195,9 +203,11 @@ fn a_copy_is_protected_as_a_sandbox_of_its_own_is() {
         let protections = |sandbox: &Sandbox| -> BTreeSet<Protection> {
             sandbox.command("true").status().expect("it starts").enforced.iter().collect()
         };
-        let (cold, prepared) = (sandbox(), sandbox());
-        prepared.prepare().expect("it can have a template");
-        assert_eq!(protections(&prepared), protections(&cold));
+        for (cold, prepared) in each_stock().iter().zip(each_stock()) {
+            prepared.prepare().expect("it can have a template");
+            assert_eq!(protections(&prepared), protections(cold));
+        }
+        let cold = sandbox();
         let pool = sandbox().pool(1).expect("it starts");
         let pooled = pool
             .command("true")
@@ -317,23 +327,53 @@ fn who_loses_a_warden_or_a_template_is_told_and_goes_on() {
     });
 }
 
+/// What a template has opened once is what all its copies show.
 #[test]
-fn a_writable_root_or_a_shared_namespace_does_without_a_template() {
-    as_each("a_writable_root_or_a_shared_namespace_does_without_a_template", |_| {
-        for sandbox in [sandbox().writable_root(), sandbox().share(seclude::Namespace::Pid)] {
-            sandbox.prepare().expect("nothing is done");
-            let cell = sandbox.cell().expect("it starts");
-            cell.command("sh")
-                .args(["-c", "touch /left /tmp/left 2>/dev/null"])
-                .status()
-                .expect("it starts");
-            cell.reset().expect("it can be");
-            let seen = cell
-                .command("sh")
-                .args(["-c", "ls -d /left /tmp/left 2>/dev/null"])
-                .output()
-                .expect("it starts");
-            assert_eq!(String::from_utf8_lossy(&seen.stdout), "");
+fn copies_take_nothing_from_outside() {
+    as_each("copies_take_nothing_from_outside", |_| {
+        let place = seclude_tests::scratch::directory();
+        let at = |name: &str| place.path().join(name);
+        for layer in ["layer", "bound"] {
+            std::fs::create_dir(at(layer)).expect("it is ours");
+            std::fs::write(at(layer).join("file"), layer).expect("it is ours");
+            let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+            std::fs::set_permissions(at(layer), everybody).expect("it is ours");
         }
+        let overlay = Overlay::new([at("layer")], "/tmp/over");
+        let prepared = sandbox().entry(overlay).bind_ro(at("bound"), "/tmp/bound");
+        let cold = prepared.clone().hostname("another-policy");
+        prepared.prepare().expect("it can have a template");
+        for layer in ["layer", "bound"] {
+            std::fs::rename(at(layer), at(&format!("{layer}.old"))).expect("it is ours");
+        }
+        let script = "cat /tmp/over/file /tmp/bound/file; echo > /tmp/over/new";
+        for _ in 0..2 {
+            let output = prepared.command("sh").args(["-c", script]).output().expect("it starts");
+            assert!(output.outcome.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(output.stdout, b"layerbound");
+        }
+        assert!(!at("layer.old").join("new").exists());
+        let error = cold.command("true").status().expect_err("they are not there");
+        assert_eq!(error.kind(), ErrorKind::SourceMissing, "{error}");
+    });
+}
+
+#[test]
+fn a_shared_namespace_does_without_a_template() {
+    as_each("a_shared_namespace_does_without_a_template", |_| {
+        let sandbox = sandbox().share(seclude::Namespace::Pid);
+        sandbox.prepare().expect("nothing is done");
+        let cell = sandbox.cell().expect("it starts");
+        cell.command("sh")
+            .args(["-c", "touch /left /tmp/left 2>/dev/null"])
+            .status()
+            .expect("it starts");
+        cell.reset().expect("it can be");
+        let seen = cell
+            .command("sh")
+            .args(["-c", "ls -d /left /tmp/left 2>/dev/null"])
+            .output()
+            .expect("it starts");
+        assert_eq!(String::from_utf8_lossy(&seen.stdout), "");
     });
 }
