@@ -97,12 +97,13 @@ test-table: library wheel ## the behaviour table through Rust, C and Python, as 
 	SECLUDE_TEST_GROUND=confined SECLUDE_TEST_FACES=rust $(CARGO) test --quiet \
 		--package seclude-tests --test table
 
-test-grounds: library wheel ## the behaviour table in cells, from a pool and without namespaces, each through all three faces
+test-grounds: library wheel ## the behaviour table in cells, from a pool, without namespaces and as process 1, each through all three faces
 	$(call say,the table in cells and from a pool)
 	$(table) SECLUDE_TEST_GROUND=cell $(CARGO) test --quiet --package seclude-tests --test table
 	$(table) SECLUDE_TEST_GROUND=pool $(CARGO) test --quiet --package seclude-tests --test table
 	$(call say,the table without namespaces)
 	$(table) SECLUDE_TEST_GROUND=confined $(CARGO) test --quiet --package seclude-tests --test table
+	$(table) SECLUDE_TEST_GROUND=as-pid-1 $(CARGO) test --quiet --package seclude-tests --test table
 
 test-c: ## the header, the C tests, sanitizers, examples, install
 	$(call say,the C face)

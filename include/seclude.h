@@ -488,95 +488,98 @@ const char *seclude_step_name(int step);
 /** Create a cgroup namespace. */
 #define SECLUDE_STEP_CGROUP_NAMESPACE 14
 
+/** Make the process that becomes process 1 of its tree. */
+#define SECLUDE_STEP_PROCESS_TREE 15
+
 /** Set the host name. */
-#define SECLUDE_STEP_HOST_NAME 15
+#define SECLUDE_STEP_HOST_NAME 16
 
 /** Set the NIS domain name. */
-#define SECLUDE_STEP_DOMAIN_NAME 16
+#define SECLUDE_STEP_DOMAIN_NAME 17
 
 /** Bring up the loopback device. */
-#define SECLUDE_STEP_LOOPBACK 17
+#define SECLUDE_STEP_LOOPBACK 18
 
 /** Detach mount propagation from the caller's mount namespace. */
-#define SECLUDE_STEP_PRIVATE_MOUNTS 18
+#define SECLUDE_STEP_PRIVATE_MOUNTS 19
 
 /** Mount a tmpfs as the new root. */
-#define SECLUDE_STEP_ROOT 19
+#define SECLUDE_STEP_ROOT 20
 
 /** Bind entries of a directory: the host's programs, or those of another root. */
-#define SECLUDE_STEP_SHOW_ENTRIES 20
+#define SECLUDE_STEP_SHOW_ENTRIES 21
 
 /** Bind a file or directory. */
-#define SECLUDE_STEP_BIND 21
+#define SECLUDE_STEP_BIND 22
 
 /** Mount a tmpfs. */
-#define SECLUDE_STEP_TMPFS 22
+#define SECLUDE_STEP_TMPFS 23
 
 /** Mount a mqueue file system. */
-#define SECLUDE_STEP_MESSAGE_QUEUES 23
+#define SECLUDE_STEP_MESSAGE_QUEUES 24
 
 /** Create a directory. */
-#define SECLUDE_STEP_DIRECTORY 24
+#define SECLUDE_STEP_DIRECTORY 25
 
 /** Create a file. */
-#define SECLUDE_STEP_FILE 25
+#define SECLUDE_STEP_FILE 26
 
 /** Make a mount read-only: `mount_setattr(2)`. */
-#define SECLUDE_STEP_REMOUNT 26
+#define SECLUDE_STEP_REMOUNT 27
 
 /** Change the mode of a file. */
-#define SECLUDE_STEP_CHMOD 27
+#define SECLUDE_STEP_CHMOD 28
 
 /** Create a symbolic link. */
-#define SECLUDE_STEP_SYMLINK 28
+#define SECLUDE_STEP_SYMLINK 29
 
 /** Mount a proc file system. */
-#define SECLUDE_STEP_PROC 29
+#define SECLUDE_STEP_PROC 30
 
 /** Mask files of `/proc`. */
-#define SECLUDE_STEP_MASK_PROC 30
+#define SECLUDE_STEP_MASK_PROC 31
 
 /** Make files of `/proc` read-only. */
-#define SECLUDE_STEP_READ_ONLY_PROC 31
+#define SECLUDE_STEP_READ_ONLY_PROC 32
 
 /** Mount a devpts file system. */
-#define SECLUDE_STEP_TERMINALS 32
+#define SECLUDE_STEP_TERMINALS 33
 
 /** Change to the new root: `pivot_root(2)`. */
-#define SECLUDE_STEP_PIVOT_ROOT 33
+#define SECLUDE_STEP_PIVOT_ROOT 34
 
 /** Make the root read-only. */
-#define SECLUDE_STEP_READ_ONLY_ROOT 34
+#define SECLUDE_STEP_READ_ONLY_ROOT 35
 
 /** Take over the file system of a template or a cell. */
-#define SECLUDE_STEP_ADOPT_ROOT 35
+#define SECLUDE_STEP_ADOPT_ROOT 36
 
 /** Forbid nested user namespaces. */
-#define SECLUDE_STEP_NO_NESTED_USERS 36
+#define SECLUDE_STEP_NO_NESTED_USERS 37
 
 /** Create a Landlock ruleset. */
-#define SECLUDE_STEP_LANDLOCK 37
+#define SECLUDE_STEP_LANDLOCK 38
 
 /** Join a new session keyring. */
-#define SECLUDE_STEP_KEYRING 38
+#define SECLUDE_STEP_KEYRING 39
 
 /** Drop all capabilities. */
-#define SECLUDE_STEP_DROP_PRIVILEGES 39
+#define SECLUDE_STEP_DROP_PRIVILEGES 40
 
 /** Load the warden's seccomp filter. */
-#define SECLUDE_STEP_SECCOMP_FILTER 40
+#define SECLUDE_STEP_SECCOMP_FILTER 41
 
 /** Give the caller descriptors of the namespaces of a private network. */
-#define SECLUDE_STEP_LEND_NAMESPACES 41
+#define SECLUDE_STEP_LEND_NAMESPACES 42
 
 /** Start the command in the finished sandbox. */
-#define SECLUDE_STEP_START 42
+#define SECLUDE_STEP_START 43
 
 /** Mount an overlay file system. */
-#define SECLUDE_STEP_OVERLAY 43
+#define SECLUDE_STEP_OVERLAY 44
 
 /** Mount the sandbox's own cgroup. */
-#define SECLUDE_STEP_CGROUP 44
+#define SECLUDE_STEP_CGROUP 45
 
 /* ================================================================================================
  * Sandboxes: seclude_sandbox
@@ -788,6 +791,17 @@ void seclude_sandbox_exact_files(seclude_sandbox *sandbox);
  * namespace.
  */
 void seclude_sandbox_proc_subset(seclude_sandbox *sandbox);
+
+/**
+ * The command is process 1 of its process tree, as some programs insist on being: systemd, s6,
+ * runit. Otherwise process 1 is the sandbox's own, which reaps orphans.
+ *
+ * The kernel delivers no signal to process 1 for which it has no handler, but SIGKILL and SIGSTOP
+ * of the caller (`pid_namespaces(7)`). Orphans become its children. When it ends, everything
+ * inside ends. One command alone can be process 1: such a sandbox has no cell and no reusing pool.
+ * Excludes a shared or joined pid or mount namespace. Needs the mount calls of Linux 5.2.
+ */
+void seclude_sandbox_as_pid_1(seclude_sandbox *sandbox);
 
 /**
  * The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:

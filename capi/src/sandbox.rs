@@ -373,6 +373,18 @@ pub unsafe extern "C" fn seclude_sandbox_proc_subset(sandbox: *mut seclude_sandb
     build(sandbox, |sandbox| Ok(sandbox.proc_subset()));
 }
 
+/// The command is process 1 of its process tree, as some programs insist on being: systemd, s6,
+/// runit. Otherwise process 1 is the sandbox's own, which reaps orphans.
+///
+/// The kernel delivers no signal to process 1 for which it has no handler, but SIGKILL and SIGSTOP
+/// of the caller (`pid_namespaces(7)`). Orphans become its children. When it ends, everything
+/// inside ends. One command alone can be process 1: such a sandbox has no cell and no reusing pool.
+/// Excludes a shared or joined pid or mount namespace. Needs the mount calls of Linux 5.2.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_sandbox_as_pid_1(sandbox: *mut seclude_sandbox) {
+    build(sandbox, |sandbox| Ok(sandbox.as_pid_1()));
+}
+
 /// The host's devices that the command may use (docs/hardware.md). Each is a class of device nodes:
 /// `accel`, `dri`, `fuse`, `kfd`, `kvm`, `render`, `snd`, `tun` or `video`, with all that the host
 /// has of it. Or it is a device of a CDI specification, of the form `vendor.com/class=name`.

@@ -34,66 +34,68 @@ pub const SECLUDE_STEP_CHECK_READABLE: c_int = 12;
 pub const SECLUDE_STEP_CLOCKS: c_int = 13;
 /// Create a cgroup namespace.
 pub const SECLUDE_STEP_CGROUP_NAMESPACE: c_int = 14;
+/// Make the process that becomes process 1 of its tree.
+pub const SECLUDE_STEP_PROCESS_TREE: c_int = 15;
 /// Set the host name.
-pub const SECLUDE_STEP_HOST_NAME: c_int = 15;
+pub const SECLUDE_STEP_HOST_NAME: c_int = 16;
 /// Set the NIS domain name.
-pub const SECLUDE_STEP_DOMAIN_NAME: c_int = 16;
+pub const SECLUDE_STEP_DOMAIN_NAME: c_int = 17;
 /// Bring up the loopback device.
-pub const SECLUDE_STEP_LOOPBACK: c_int = 17;
+pub const SECLUDE_STEP_LOOPBACK: c_int = 18;
 /// Detach mount propagation from the caller's mount namespace.
-pub const SECLUDE_STEP_PRIVATE_MOUNTS: c_int = 18;
+pub const SECLUDE_STEP_PRIVATE_MOUNTS: c_int = 19;
 /// Mount a tmpfs as the new root.
-pub const SECLUDE_STEP_ROOT: c_int = 19;
+pub const SECLUDE_STEP_ROOT: c_int = 20;
 /// Bind entries of a directory: the host's programs, or those of another root.
-pub const SECLUDE_STEP_SHOW_ENTRIES: c_int = 20;
+pub const SECLUDE_STEP_SHOW_ENTRIES: c_int = 21;
 /// Bind a file or directory.
-pub const SECLUDE_STEP_BIND: c_int = 21;
+pub const SECLUDE_STEP_BIND: c_int = 22;
 /// Mount a tmpfs.
-pub const SECLUDE_STEP_TMPFS: c_int = 22;
+pub const SECLUDE_STEP_TMPFS: c_int = 23;
 /// Mount a mqueue file system.
-pub const SECLUDE_STEP_MESSAGE_QUEUES: c_int = 23;
+pub const SECLUDE_STEP_MESSAGE_QUEUES: c_int = 24;
 /// Create a directory.
-pub const SECLUDE_STEP_DIRECTORY: c_int = 24;
+pub const SECLUDE_STEP_DIRECTORY: c_int = 25;
 /// Create a file.
-pub const SECLUDE_STEP_FILE: c_int = 25;
+pub const SECLUDE_STEP_FILE: c_int = 26;
 /// Make a mount read-only: `mount_setattr(2)`.
-pub const SECLUDE_STEP_REMOUNT: c_int = 26;
+pub const SECLUDE_STEP_REMOUNT: c_int = 27;
 /// Change the mode of a file.
-pub const SECLUDE_STEP_CHMOD: c_int = 27;
+pub const SECLUDE_STEP_CHMOD: c_int = 28;
 /// Create a symbolic link.
-pub const SECLUDE_STEP_SYMLINK: c_int = 28;
+pub const SECLUDE_STEP_SYMLINK: c_int = 29;
 /// Mount a proc file system.
-pub const SECLUDE_STEP_PROC: c_int = 29;
+pub const SECLUDE_STEP_PROC: c_int = 30;
 /// Mask files of `/proc`.
-pub const SECLUDE_STEP_MASK_PROC: c_int = 30;
+pub const SECLUDE_STEP_MASK_PROC: c_int = 31;
 /// Make files of `/proc` read-only.
-pub const SECLUDE_STEP_READ_ONLY_PROC: c_int = 31;
+pub const SECLUDE_STEP_READ_ONLY_PROC: c_int = 32;
 /// Mount a devpts file system.
-pub const SECLUDE_STEP_TERMINALS: c_int = 32;
+pub const SECLUDE_STEP_TERMINALS: c_int = 33;
 /// Change to the new root: `pivot_root(2)`.
-pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 33;
+pub const SECLUDE_STEP_PIVOT_ROOT: c_int = 34;
 /// Make the root read-only.
-pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 34;
+pub const SECLUDE_STEP_READ_ONLY_ROOT: c_int = 35;
 /// Take over the file system of a template or a cell.
-pub const SECLUDE_STEP_ADOPT_ROOT: c_int = 35;
+pub const SECLUDE_STEP_ADOPT_ROOT: c_int = 36;
 /// Forbid nested user namespaces.
-pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 36;
+pub const SECLUDE_STEP_NO_NESTED_USERS: c_int = 37;
 /// Create a Landlock ruleset.
-pub const SECLUDE_STEP_LANDLOCK: c_int = 37;
+pub const SECLUDE_STEP_LANDLOCK: c_int = 38;
 /// Join a new session keyring.
-pub const SECLUDE_STEP_KEYRING: c_int = 38;
+pub const SECLUDE_STEP_KEYRING: c_int = 39;
 /// Drop all capabilities.
-pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 39;
+pub const SECLUDE_STEP_DROP_PRIVILEGES: c_int = 40;
 /// Load the warden's seccomp filter.
-pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 40;
+pub const SECLUDE_STEP_SECCOMP_FILTER: c_int = 41;
 /// Give the caller descriptors of the namespaces of a private network.
-pub const SECLUDE_STEP_LEND_NAMESPACES: c_int = 41;
+pub const SECLUDE_STEP_LEND_NAMESPACES: c_int = 42;
 /// Start the command in the finished sandbox.
-pub const SECLUDE_STEP_START: c_int = 42;
+pub const SECLUDE_STEP_START: c_int = 43;
 /// Mount an overlay file system.
-pub const SECLUDE_STEP_OVERLAY: c_int = 43;
+pub const SECLUDE_STEP_OVERLAY: c_int = 44;
 /// Mount the sandbox's own cgroup.
-pub const SECLUDE_STEP_CGROUP: c_int = 44;
+pub const SECLUDE_STEP_CGROUP: c_int = 45;
 // faces: end
 
 pub(crate) const STEPS: &Words<c_int> = &[
@@ -112,6 +114,7 @@ pub(crate) const STEPS: &Words<c_int> = &[
     (SECLUDE_STEP_CHECK_READABLE, c"check-readable"),
     (SECLUDE_STEP_CLOCKS, c"clocks"),
     (SECLUDE_STEP_CGROUP_NAMESPACE, c"cgroup-namespace"),
+    (SECLUDE_STEP_PROCESS_TREE, c"process-tree"),
     (SECLUDE_STEP_HOST_NAME, c"host-name"),
     (SECLUDE_STEP_DOMAIN_NAME, c"domain-name"),
     (SECLUDE_STEP_LOOPBACK, c"loopback"),

@@ -88,6 +88,8 @@ impl Manner {
             if policy.nested { Tree::Nesting } else { Tree::Others }
         } else if self.in_cell {
             Tree::Cell
+        } else if policy.as_pid_1 {
+            Tree::Below
         } else {
             Tree::Own
         }
@@ -142,6 +144,8 @@ impl Plan {
             trees: Vec::new(),
             lends: manner.in_cell,
             upper: false,
+            // A template runs no command.
+            needs_first: policy.as_pid_1 && manner.part != Part::Template,
         };
         // A copy inherits its attributes from the template, which has already reset them.
         if manner.part != Part::Copy {
@@ -179,6 +183,8 @@ struct Builder {
     sources: u32,
     /// The last of them, which the caller gives.
     trees: Vec<GivenTree>,
+    /// The command is to be process 1, and no step has made that process yet.
+    needs_first: bool,
     /// Whether the caller is to get the changes to an overlay, and whether a step sends them.
     lends: bool,
     upper: bool,

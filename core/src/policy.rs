@@ -118,6 +118,8 @@ pub struct Policy {
     pub terminals: Option<bool>,
     /// Whether `/proc` shows processes alone.
     pub proc_subset: bool,
+    /// Whether the command is process 1 of its process tree.
+    pub as_pid_1: bool,
     /// The classes of the host's devices, and the devices of specifications.
     pub devices: Vec<String>,
     /// The directories with specifications. If empty, the usual ones.
@@ -180,6 +182,7 @@ impl Default for Policy {
             exact_files: false,
             terminals: None,
             proc_subset: false,
+            as_pid_1: false,
             devices: Vec::new(),
             cdi_spec_dirs: Vec::new(),
             nested: false,

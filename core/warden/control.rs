@@ -236,6 +236,10 @@ impl LentRequest {
         decode(self.pages.read(), self.length)
     }
 
+    pub fn bytes(&self) -> &'static [u8] {
+        self.pages.read().get(..self.length).unwrap_or_default()
+    }
+
     /// Frees the message, because the process has left the memory.
     pub fn take_back(self, departed: &Departed) {
         drop(self.pages.take_back(departed));

@@ -30,6 +30,7 @@
 //!         +-- command    one command, from its start to the report of its end
 //!              |
 //!              +-- start    makes the process of a command; examine says why execve failed
+//!              +-- first    or has it made already, as process 1 of a tree below the warden's
 //!              +-- relay    forwards a stream and counts its bytes
 //!              +-- watch    samples usage for the limits on memory, processes and time
 //!              +-- reap     kills processes; scan finds them in a proc file system
@@ -63,6 +64,7 @@ mod control;
 mod copies;
 mod entries;
 mod examine;
+mod first;
 mod gate;
 mod join;
 mod networks;

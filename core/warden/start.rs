@@ -23,11 +23,11 @@ use crate::wire::message::{
 };
 use crate::wire::plan::protection;
 use core::ffi::CStr;
-use new_process::{KeptDescriptors, become_command};
+pub use new_process::{KeptDescriptors, become_command, give_up};
 
 /// What the new process needs to know. This struct and everything that it refers to are in memory
 /// that is lent to the process.
-struct Order {
+pub struct Order {
     program: &'static CStr,
     search: &'static [u8],
     arguments: Pointers,
@@ -65,9 +65,8 @@ pub struct Starting {
     /// The socket over which it sends the listener of its filter, if there is to be one.
     socket: Option<Fd>,
     error_page: ErrorPage,
-    memory: Lent,
-    /// The error page as memory of its own, if the process has a copy of the other memory.
-    shared_page: Option<Lent>,
+    /// The memory of the process, and the error page if that is memory of its own.
+    memory: [Option<Lent>; 2],
     request: LentRequest,
     terminal: Option<Fd>,
 }
@@ -159,18 +158,11 @@ pub fn start(
         ruleset: setup.ruleset.as_ref().map(|ruleset| ruleset.fd.number()),
         terminal: terminals.as_ref().map(|(_, theirs)| theirs.number()),
     };
-    // The out-of-memory killer also kills every process that shares memory with its victim. So a
-    // process in a cgroup of its own has a copy of the memory instead.
-    let made =
-        match make(&request, numbers, &kept, (streams, dies_with_warden), cgroup_entries == 0) {
-            // Before Linux 6.2, a process that shares memory cannot enter the time namespace that
-            // is set for its children.
-            Err(Refused(stage::CLONE, Errno::EINVAL)) if cgroup_entries == 0 => {
-                make(&request, numbers, &kept, (streams, dies_with_warden), false)
-            }
-            made => made,
-        };
-    let Made { pid, pidfd, at, error_page, memory, shared_page } = match made {
+    let made = match &setup.first {
+        Some(first) => first.become_command(&request, numbers, &kept, streams),
+        None => make_alike(&request, numbers, &kept, (streams, dies_with_warden)),
+    };
+    let Made { pid, pidfd, at, error_page, memory } = match made {
         Ok(made) => made,
         Err(refused) => {
             request.take_back(&Departed::never_made());
@@ -189,20 +181,47 @@ pub fn start(
         socket: sockets.map(|(ours, _)| ours),
         error_page,
         memory,
-        shared_page,
         request,
         terminal,
     })
 }
 
 /// A new process and the memory that it uses.
-struct Made {
-    pid: i32,
-    pidfd: Fd,
-    at: u64,
-    error_page: ErrorPage,
-    memory: Lent,
-    shared_page: Option<Lent>,
+pub struct Made {
+    pub pid: i32,
+    pub pidfd: Fd,
+    pub at: u64,
+    pub error_page: ErrorPage,
+    pub memory: [Option<Lent>; 2],
+}
+
+/// Makes a process with this memory, or with a copy of it.
+fn make_alike(
+    request: &LentRequest,
+    numbers: [&[i32]; 2],
+    kept: &KeptDescriptors,
+    how: (u32, bool),
+) -> core::result::Result<Made, Refused> {
+    // The out-of-memory killer also kills every process that shares memory with its victim. So a
+    // process in a cgroup of its own has a copy of the memory instead.
+    let share = numbers[1].is_empty();
+    match make(request, numbers, kept, how, share) {
+        // Before Linux 6.2, a process that shares memory cannot enter the time namespace that is
+        // set for its children.
+        Err(Refused(stage::CLONE, Errno::EINVAL)) if share => {
+            make(request, numbers, kept, how, false)
+        }
+        made => made,
+    }
+}
+
+/// Words for an error page.
+const ERROR_PAGE: usize = REPORT_MAX / size_of::<usize>() + 2;
+
+/// An error page that a process with a copy of the memory sees, too.
+pub fn shared_error_page() -> Result<(Lent, ErrorPage)> {
+    let (page, words) = Pages::new(ERROR_PAGE * size_of::<usize>(), true)?.lend_words();
+    Ok((page, ErrorPage::on(words)))
 }
 
 /// Lays out the memory of the process and makes it. `numbers` are the descriptors of the command
@@ -214,10 +233,45 @@ fn make(
     (streams, dies_with_warden): (u32, bool),
     share: bool,
 ) -> core::result::Result<Made, Refused> {
+    let refused = || Refused::because(stage::REQUEST);
+    // A process with a copy of the memory needs an error page that both sides see.
+    let shared = if share { None } else { Some(shared_error_page().map_err(refused())?) };
+    let (page, error_page) = shared.map_or((None, None), |(page, on)| (Some(page), Some(on)));
+    let LaidOut { memory, stack, order } = request
+        .request()
+        .and_then(|request| {
+            lay_out(&request, numbers, kept, (streams, dies_with_warden), error_page)
+        })
+        .map_err(refused())?;
+    let (at, error_page) = (sys::now(), order.error_page);
+    let memory = [Some(memory), page];
+    match sys::start(stack, share, become_command, order) {
+        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, error_page, memory }),
+        Err(errno) => {
+            give_back(memory, &Departed::never_made());
+            Err(Refused(stage::CLONE, errno))
+        }
+    }
+}
+
+/// An order in memory of its own, and the stack of the process that carries it out.
+pub struct LaidOut {
+    memory: Lent,
+    stack: &'static mut [usize],
+    pub order: &'static Order,
+}
+
+/// Lays out what a new process needs to know. `numbers` are the descriptors of the command and its
+/// cgroup entry descriptors. Without an error page, the memory has one.
+pub fn lay_out(
+    request: &Request<'static>,
+    [given, cgroup_entries]: [&[i32]; 2],
+    kept: &KeptDescriptors,
+    (streams, dies_with_warden): (u32, bool),
+    error_page: Option<ErrorPage>,
+) -> Result<LaidOut> {
     /// Words for the stack of the new process.
     const STACK: usize = 8 * 1024;
-    const ERROR_PAGE: usize = REPORT_MAX / size_of::<usize>() + 2;
-    let refused = || Refused::because(stage::REQUEST);
     let Request::Run {
         program,
         search,
@@ -232,35 +286,22 @@ fn make(
         listener,
         bypass,
         ..
-    } = request.request().map_err(refused())?
+    } = *request
     else {
-        return Err(Refused(stage::REQUEST, Errno::EPROTO));
+        return Err(Errno::EPROTO);
     };
-    let [given, cgroup_entries] = numbers;
     let number_words =
         ((given.len() + cgroup_entries.len()) * size_of::<i32>()).div_ceil(size_of::<usize>());
     let order_words = size_of::<Order>().div_ceil(size_of::<usize>());
     let (argument_words, environment_words) = (arguments.len() + 1, environment.len() + 1);
     let total =
         STACK + argument_words + environment_words + number_words + order_words + ERROR_PAGE;
-    // A process with a copy of the memory needs an error page that both sides see.
-    let shared = if share {
-        None
-    } else {
-        Some(Pages::new(ERROR_PAGE * size_of::<usize>(), true).map_err(refused())?)
-    };
-    let (memory, words) =
-        Pages::new(total * size_of::<usize>(), false).map_err(refused())?.lend_words();
+    let (memory, words) = Pages::new(total * size_of::<usize>(), false)?.lend_words();
     let (stack, rest) = words.split_at_mut(STACK);
     let (argument_space, rest) = rest.split_at_mut(argument_words);
     let (environment_space, rest) = rest.split_at_mut(environment_words);
     let (number_space, rest) = rest.split_at_mut(number_words);
     let (order_space, page_space) = rest.split_at_mut(order_words);
-    let (shared_page, page_space) = match shared.map(Pages::lend_words) {
-        Some((shared_page, words)) => (Some(shared_page), words),
-        None => (None, page_space),
-    };
-    let error_page = ErrorPage::on(page_space);
     let space = sys::as_numbers(number_space);
     space
         .iter_mut()
@@ -271,8 +312,8 @@ fn make(
     let order = Order {
         program,
         search,
-        arguments: Pointers::new(argument_space, arguments.iter()).map_err(refused())?,
-        environment: Pointers::new(environment_space, environment.iter()).map_err(refused())?,
+        arguments: Pointers::new(argument_space, arguments.iter())?,
+        environment: Pointers::new(environment_space, environment.iter())?,
         directory,
         targets,
         descriptors,
@@ -284,24 +325,16 @@ fn make(
         bypass,
         kept: *kept,
         streams,
-        error_page,
+        error_page: error_page.unwrap_or_else(|| ErrorPage::on(page_space)),
         cgroup_entries,
         dies_with_warden,
     };
-    let order = sys::place(order_space, order).ok_or(Errno::ENOMEM).map_err(refused())?;
-    let at = sys::now();
-    match sys::start(stack, share, become_command, order) {
-        Ok((pid, pidfd)) => Ok(Made { pid, pidfd, at, error_page, memory, shared_page }),
-        Err(errno) => {
-            give_back(memory, shared_page, &Departed::never_made());
-            Err(Refused(stage::CLONE, errno))
-        }
-    }
+    let order = sys::place(order_space, order).ok_or(Errno::ENOMEM)?;
+    Ok(LaidOut { memory, stack, order })
 }
 
-fn give_back(memory: Lent, shared_page: Option<Lent>, departed: &Departed) {
-    drop(memory.take_back(departed));
-    drop(shared_page.map(|shared_page| shared_page.take_back(departed)));
+fn give_back(memory: [Option<Lent>; 2], departed: &Departed) {
+    memory.into_iter().flatten().for_each(|memory| drop(memory.take_back(departed)));
 }
 
 impl Starting {
@@ -377,7 +410,7 @@ impl Starting {
             }
         };
         self.request.take_back(departed);
-        give_back(self.memory, self.shared_page, departed);
+        give_back(self.memory, departed);
         Ok(begun)
     }
 }

@@ -253,6 +253,9 @@ wire_data! {
         /// Mounts the hierarchy of cgroups that has exactly these controllers, read-only. Without
         /// controllers, that of version 2. Its root is that of the cgroup namespace.
         46 Cgroup { at: &'a CStr, controllers: List<'a, &'a CStr>, }
+        /// Makes a process tree below the warden's, with a process that later becomes the only
+        /// command, as process 1 of it. The next `Proc` shows that tree.
+        47 First {}
         /// Mounts a proc of the sandbox's own pid namespace. `hide` sets `hidepid=invisible`, and
         /// `subset` sets `subset=pid`.
         18 Proc { at: &'a CStr, hide: bool, subset: bool, }

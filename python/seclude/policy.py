@@ -122,6 +122,9 @@ class Policy(TypedDict, total=False):
     `stat`, `loadavg`, `mounts` and `sys`. Programs that ask how many processors and how much
     memory there is then may guess or fail. It also applies to `proc` entries. Excludes
     `nested` and a shared pid namespace."""
+    as_pid_1: bool | None
+    """The command is process 1 of its process tree, as some programs insist on being: systemd,
+    s6, runit. Otherwise process 1 is the sandbox's own, which reaps orphans."""
     files: Iterable[seclude.Entry | Mapping[str, Any]] | None
     """Additional entries of the file system: binds, tmpfs, directories, links, files."""
     devices: Iterable[str] | None

@@ -111,6 +111,7 @@ Step: TypeAlias = Literal[
     "check-readable",
     "clocks",
     "cgroup-namespace",
+    "process-tree",
     "host-name",
     "domain-name",
     "loopback",

@@ -28,6 +28,7 @@ EVERYTHING: dict[str, Any] = {
     "root": b"/srv/other",
     "writable_root": True,
     "terminals": True,
+    "as_pid_1": True,
     "files": [
         bind("/opt/tool"),
         bind(b"/opt/\xff", "/opt/x", writable=True, optional=True, noexec=True, devices=True),

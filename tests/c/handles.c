@@ -333,6 +333,7 @@ static void null_is_never_a_crash(void)
     seclude_sandbox_empty_root(NULL);
     seclude_sandbox_etc(NULL, NULL);
     seclude_sandbox_no_terminals(NULL);
+    seclude_sandbox_as_pid_1(NULL);
     seclude_sandbox_writable_root(NULL);
     seclude_sandbox_bind_ro(NULL, NULL, NULL);
     seclude_sandbox_bind_rw(NULL, NULL, NULL);

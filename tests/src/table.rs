@@ -153,6 +153,9 @@ pub enum Ground {
     Pool,
     /// In a sandbox of their own without namespaces, on a host that denies them.
     Confined,
+    /// In a sandbox of their own, as process 1 of its tree.
+    #[serde(rename = "as-pid-1")]
+    AsPid1,
 }
 
 impl Ground {
@@ -164,6 +167,7 @@ impl Ground {
             "cell" => Ok(Ground::Cell),
             "pool" => Ok(Ground::Pool),
             "confined" => Ok(Ground::Confined),
+            "as-pid-1" => Ok(Ground::AsPid1),
             other => Err(format!("SECLUDE_TEST_GROUND={other}: there is no such ground")),
         }
     }
@@ -314,11 +318,25 @@ impl Case {
 
     /// Whether the row makes sense on this ground.
     pub fn is_for_ground(&self, ground: Ground) -> bool {
-        if ground == Ground::Confined && (self.policy_json.is_some() || self.policy_toml.is_some())
-        {
+        let is_changed = matches!(ground, Ground::Confined | Ground::AsPid1);
+        if is_changed && (self.policy_json.is_some() || self.policy_toml.is_some()) {
+            return false;
+        }
+        if ground == Ground::AsPid1 && !self.can_be_process_1() {
             return false;
         }
         self.grounds.is_empty() || self.grounds.contains(&ground)
+    }
+
+    /// Whether the row runs one command in a process tree and a mount namespace of its own.
+    fn can_be_process_1(&self) -> bool {
+        let policies =
+            [Action::Check, Action::Json, Action::Toml, Action::Reset, Action::Enter, Action::Join];
+        let shared = self.policy.get("share").and_then(toml::Value::as_array);
+        let shares = |kind: &str| {
+            shared.is_some_and(|list| list.iter().any(|one| one.as_str() == Some(kind)))
+        };
+        !policies.contains(&self.action) && !shares("pid") && !shares("mount")
     }
 
     /// Whether the row applies to the cgroups that this caller can use.
@@ -399,6 +417,9 @@ impl Case {
                 let list =
                     policy.entry("best_effort").or_insert_with(|| toml::Value::Array(vec![]));
                 list.as_array_mut().expect("a list of names").push("namespaces".into());
+            }
+            if ground == Ground::AsPid1 {
+                policy.insert("as_pid_1".into(), true.into());
             }
             stage.json(&toml::Value::Table(policy)).to_string()
         };

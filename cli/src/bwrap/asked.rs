@@ -43,6 +43,7 @@ pub struct Asked {
     pub info: Option<OwnedFd>,
     pub status: Option<OwnedFd>,
     pub new_session: bool,
+    pub as_pid_1: bool,
     pub die_with_parent: bool,
     /// Changes of the capabilities, in their order: whether to add, and which.
     pub capabilities: Vec<(bool, Option<Capability>)>,
@@ -179,6 +180,7 @@ impl Asked {
             !makes(Namespace::Pid),
             "--pidns with --unshare-pid: a process tree below an existing one is not supported",
         )?;
+        require(self.as_pid_1, makes(Namespace::Pid), "--as-pid-1 requires --unshare-pid")?;
         require(
             self.hostname.is_some(),
             makes(Namespace::Uts),

@@ -67,6 +67,9 @@ pub fn sandbox(asked: &Asked) -> Result<Sandbox> {
     for operation in &asked.operations {
         sandbox = add(sandbox, operation);
     }
+    if asked.as_pid_1 {
+        sandbox = sandbox.as_pid_1();
+    }
     Ok(sandbox)
 }
 

@@ -262,8 +262,10 @@ options! {
         asked.die_with_parent = true;
         Ok(())
     });
-    "--as-pid-1" [] "Run the program as process 1" => Refused(
-        "process 1 is always the warden, which ends what is inside");
+    "--as-pid-1" [] "Run the program as process 1" => Exact(|asked, _| {
+        asked.as_pid_1 = true;
+        Ok(())
+    });
     "--cap-add" ["CAP"] "Keep a capability, or ALL" => Exact(|asked, values| {
         asked.capabilities.push((true, capability(&values[0])?));
         Ok(())

@@ -38,6 +38,8 @@ named! {
         Clocks = "clocks",
         /// Create a cgroup namespace.
         CgroupNamespace = "cgroup-namespace",
+        /// Make the process that becomes process 1 of its tree.
+        ProcessTree = "process-tree",
         /// Set the host name.
         HostName = "host-name",
         /// Set the NIS domain name.
@@ -129,6 +131,7 @@ impl Step {
             plan::Step::Chmod { .. } => Step::Chmod,
             plan::Step::Populate { .. } | plan::Step::PopulateEach { .. } => Step::ShowEntries,
             plan::Step::Cgroup { .. } => Step::Cgroup,
+            plan::Step::First {} => Step::ProcessTree,
             plan::Step::Proc { .. } => Step::Proc,
             plan::Step::Mask { .. } => Step::MaskProc,
             plan::Step::ReadOnly { .. } => Step::ReadOnlyProc,

@@ -36,9 +36,19 @@ impl Builder {
                 },
                 format!("bind the caller's /proc on {shown}"),
             ),
-            None => (Step::Proc { at, hide, subset }, format!("mount a fresh proc on {shown}")),
+            None => {
+                self.first();
+                (Step::Proc { at, hide, subset }, format!("mount a fresh proc on {shown}"))
+            }
         };
         self.push_at(step, action, path_of(at));
+    }
+
+    /// Makes the process that becomes process 1, if there is to be one and it is not made yet.
+    pub(super) fn first(&mut self) {
+        if std::mem::take(&mut self.needs_first) {
+            self.push(Step::First {}, "make the process that becomes process 1 of its tree");
+        }
     }
 
     /// A directory with devices and terminals of the sandbox's own, at any place.

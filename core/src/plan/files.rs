@@ -33,7 +33,9 @@ impl Builder {
             let size = size_of_memory(policy);
             let step = Step::Root { size, inodes: 0, anywhere: true };
             self.push(step, "mount a tmpfs as the new root");
-            return self.entries(policy, sources, cgroups, |_| true);
+            self.entries(policy, sources, cgroups, |_| true)?;
+            self.first();
+            return Ok(());
         }
         self.push(
             Step::Root { size: profile::ROOT_SIZE, inodes: 0, anywhere: false },
@@ -87,6 +89,7 @@ impl Builder {
             self.proc(sources, c"/proc", hide, policy.proc_subset);
         }
         self.entries(policy, sources, cgroups, |entry| !entry.is_root())?;
+        self.first();
         self.names_inside(policy, &given);
         Ok(())
     }
@@ -468,6 +471,7 @@ mod tests {
             from_shelf: false,
             sources: 0,
             trees: Vec::new(),
+            needs_first: false,
             lends: false,
             upper: false,
         };

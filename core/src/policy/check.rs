@@ -150,6 +150,12 @@ impl Policy {
             )
             .hint("allow nested user namespaces, or leave out the capability"));
         }
+        let kinds = [Namespace::Pid, Namespace::Mount];
+        if let Some(kind) = kinds.into_iter().find(|kind| self.as_pid_1 && !self.private(*kind)) {
+            let why = format!("the {kind} namespace is {}", self.origin(kind));
+            return Err(Error::invalid("as_pid_1", why)
+                .hint("let the sandbox have both of its own, or leave out as_pid_1"));
+        }
         if self.terminals == Some(true) && !self.private(Namespace::Mount) {
             return Err(Error::invalid(
                 "terminals",

@@ -144,6 +144,7 @@ impl Policy {
             exact_files: false,
             terminals: None,
             proc_subset: false,
+            as_pid_1: false,
             devices: Vec::new(),
             nested: false,
             confined: Some(held),
@@ -178,6 +179,7 @@ impl Policy {
         let named = [
             (self.writable_root, Isolation::Files, "a writable root needs them"),
             (self.proc_subset, Isolation::Processes, "a /proc of processes alone needs them"),
+            (self.as_pid_1, Isolation::Processes, "a command that is process 1 needs them"),
             (!self.devices.is_empty(), Isolation::Files, "the devices need them"),
             (self.unshare.contains(&Namespace::Mount), Isolation::Files, MOUNT),
             (self.unshare.contains(&Namespace::Pid), Isolation::Processes, TREE),

@@ -146,6 +146,15 @@ macro_rules! for_each_key {
             /// processors and how much memory there is then may guess or fail. It also applies to
             /// `proc` entries. Excludes `nested` and a shared pid namespace.
             flag proc_subset at proc_subset,
+            /// The command is process 1 of its process tree, as some programs insist on being:
+            /// systemd, s6, runit. Otherwise process 1 is the sandbox's own, which reaps orphans.
+            ///
+            /// The kernel delivers no signal to process 1 for which it has no handler, but SIGKILL
+            /// and SIGSTOP of the caller (`pid_namespaces(7)`). Orphans become its children. When
+            /// it ends, everything inside ends. One command alone can be process 1: such a sandbox
+            /// has no cell and no reusing pool. Excludes a shared or joined pid or mount
+            /// namespace. Needs the mount calls of Linux 5.2.
+            flag as_pid_1 at as_pid_1,
             /// Additional entries of the file system: binds, tmpfs, directories, links, files.
             own files at files,
             /// The host's devices that the command may use (docs/hardware.md). Each is a class of

@@ -112,6 +112,10 @@ impl Alive {
         existing: Option<&Existing>,
     ) -> Result<Alive> {
         sandbox.policy().check()?;
+        if purpose == Purpose::Cell && sandbox.policy().as_pid_1 {
+            return Err(Error::invalid("as_pid_1", "several commands run in the sandbox")
+                .hint("run one command, or use a pool that does not reuse its sandboxes"));
+        }
         let sandbox = &sandbox.with_layers()?;
         let connections = Connections::open(sandbox, None)?;
         Alive::start_connected(sandbox, purpose, existing, connections)

@@ -122,8 +122,10 @@ impl Running {
             return;
         }
         self.killed = Some(how);
-        if let (Some(scan), true) = (&state.setup.scan, self.is_in_cell()) {
-            // The usage of a process is lost if its parent dies before it waits.
+        // The usage of a process is lost if its parent dies before it waits. Orphans whose parent is
+        // the warden are not lost.
+        let loses_usage = self.is_in_cell() || state.setup.first.is_some();
+        if let Some(scan) = state.setup.scan.as_ref().filter(|_| loses_usage) {
             self.watch.record_cpu_time(scan);
         }
         self.kill_rest(state);

@@ -9,9 +9,11 @@ mod seal;
 mod target;
 
 use crate::control::{Control, RequestBuffer};
+use crate::first::First;
 use crate::scan::ProcessScan;
 use crate::sys::{self, Call, Errno, Fd, Result, process};
 use crate::text::Note;
+use crate::wire::codec::List;
 use crate::wire::message::{Request, VERSION, reason};
 use crate::wire::plan::{self, Step, guard, namespace, protection};
 use core::ffi::CStr;
@@ -51,6 +53,9 @@ struct SetupContext<'a> {
     /// The kernel keeps the reserved process ids for the wardens of entering commands.
     reserves_pids: bool,
     mounts: Mounts<'a>,
+    /// The whole plan, and the number of the step that is carried out.
+    plan: List<'a, Step<'a>>,
+    step: usize,
     finished: FinishedSetup,
 }
 
@@ -72,6 +77,8 @@ pub struct FinishedSetup {
     pub callers_file: Option<Fd>,
     /// The changes to an overlay, for the caller, until they are sent.
     pub changes: Option<Fd>,
+    /// The process that becomes the command, if that is to be process 1 of a tree of its own.
+    pub first: Option<First>,
     /// The user and the network namespace for the caller, until they are sent.
     pub lent: Option<[Fd; 2]>,
 }
@@ -122,6 +129,7 @@ pub fn apply<'a>(
         terminals: None,
         callers_file: None,
         changes: None,
+        first: None,
         lent: None,
     };
     let own_mounts = namespaces & namespace::MOUNT != 0;
@@ -132,11 +140,14 @@ pub fn apply<'a>(
         own_mounts,
         reserves_pids: false,
         mounts,
+        plan,
+        step: 0,
         finished,
     };
     context.finished.protections |=
         seal::lifetime(namespaces).map_err(|errno| refuse(BEFORE_THE_PLAN)(errno.into()))?;
     for (index, step) in plan.iter().enumerate() {
+        context.step = index;
         if let Err(failure) = context.carry_out(&step) {
             // The warden's own ruleset forbids mounts too, so the test would say nothing.
             let (reason, call) =
@@ -269,7 +280,11 @@ impl<'a> SetupContext<'a> {
                 populate::populate_each(&mut self.mounts, source, at, prefix, names, attributes)?
             }
             Step::Cgroup { at, controllers } => self.mounts.cgroup(at, controllers)?,
-            Step::Proc { at, hide, subset } => self.mounts.proc(at, hide, subset)?,
+            Step::First {} => self.finished.first = Some(First::make(self.plan, self.user)?),
+            Step::Proc { at, hide, subset } => match &self.finished.first {
+                Some(first) => self.mounts.proc_of(first.open_proc()?, at, hide, subset)?,
+                None => self.mounts.proc(at, hide, subset)?,
+            },
             Step::Terminals { at } => self.finished.terminals = Some(self.mounts.terminals(at)?),
             Step::Watch { own, alone } => {
                 self.finished.scan = Some(if own {
@@ -310,7 +325,12 @@ impl<'a> SetupContext<'a> {
                         ruleset.queues(&self.mounts, self.own_mounts)?;
                     }
                 }
-                let (landlock, protections) = landlock::restrict_warden(rules, &self.mounts)?;
+                // Signals may go no way out of a Landlock domain. So where the first process has
+                // one of its own, the warden has none.
+                let (landlock, protections) = match &self.finished.first {
+                    Some(first) => first.repeat(self.step)?,
+                    None => landlock::restrict_warden(rules, &self.mounts)?,
+                };
                 let (more, by_ruleset) = self
                     .finished
                     .ruleset
@@ -329,11 +349,13 @@ impl<'a> SetupContext<'a> {
                         == guard::FIRST_ENTRANT;
                 seal::load_filter(program, kept || self.reserves_pids)?;
                 seal::verify_filter()?;
+                self.repeat()?;
                 self.finished.protections |=
                     protections | if kept { protection::WARDEN_GUARDED } else { 0 };
             }
             Step::Keyring { dispensable } => {
-                self.finished.protections |= seal::keyring(dispensable)?
+                self.finished.protections |= seal::keyring(dispensable)?;
+                self.repeat()?;
             }
             Step::Seal { capabilities, unprivileged } => {
                 let protections = if unprivileged {
@@ -343,9 +365,39 @@ impl<'a> SetupContext<'a> {
                 };
                 seal::verify(self.user, capabilities, unprivileged)?;
                 self.finished.protections |= protections;
+                self.repeat()?;
             }
         }
         Ok(())
+    }
+
+    /// Has the first process, if there is one, do the same.
+    fn repeat(&self) -> Result<()> {
+        self.finished.first.as_ref().map_or(Ok(()), |first| first.repeat(self.step).map(drop))
+    }
+}
+
+/// What the first process of a tree does of a step that it repeats. Returns the ABI of a Landlock
+/// ruleset, and protections.
+pub fn repeated(step: &Step<'_>, user: (u32, u32)) -> Result<(u32, u64)> {
+    match *step {
+        Step::Landlock { rules, .. } => {
+            let mut mounts = Mounts::new(false, 0)?;
+            mounts.use_current_root()?;
+            landlock::restrict_warden(rules, &mounts)
+        }
+        Step::Keyring { dispensable } => Ok((0, seal::keyring(dispensable)?)),
+        Step::Seal { capabilities, .. } => {
+            let protections = seal::seal(capabilities, user.0)?;
+            seal::verify(user, capabilities, false)?;
+            Ok((0, protections))
+        }
+        Step::Filter { program, protections, .. } => {
+            seal::load_filter(program, false)?;
+            seal::verify_filter()?;
+            Ok((0, protections))
+        }
+        _ => Err(Errno::EPROTO),
     }
 }
 

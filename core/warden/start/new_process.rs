@@ -20,6 +20,12 @@ pub extern "C" fn become_command(order: &'static Order) -> ! {
     sys::exit(127)
 }
 
+/// Ends a process that cannot become the command.
+pub fn give_up(error_page: &ErrorPage, stage: u32, errno: Errno) -> ! {
+    write_failure(error_page, &ExecFailure::at(stage)(errno), &Path::empty());
+    sys::exit(127)
+}
+
 // Not inlined: its frame is large, and each stack page in use costs a page fault.
 #[inline(never)]
 fn write_failure(

@@ -64,6 +64,13 @@ impl FileSystem {
     pub fn open(kind: &CStr) -> Result<FileSystem> {
         descriptor(call!(nr::FSOPEN, kind.as_ptr(), 1)).map(FileSystem)
     }
+    /// One that a process has opened with which this one shares its descriptors.
+    pub fn own(number: i32) -> FileSystem {
+        FileSystem(Fd::own(number))
+    }
+    pub fn into_number(self) -> i32 {
+        self.0.into_number()
+    }
     pub fn set(&self, key: &CStr, value: &CStr) -> Result<()> {
         const SET_STRING: u32 = 1;
         done(call!(nr::FSCONFIG, self.0.0, SET_STRING, key.as_ptr(), value.as_ptr(), 0))

@@ -246,6 +246,58 @@ impl<T> Drop for Table<T> {
     }
 }
 
+/// Memory that this process and one that it has forked both see.
+pub struct Shared {
+    pages: Pages,
+}
+
+impl Shared {
+    pub fn new(length: usize) -> Result<Shared> {
+        Ok(Shared { pages: Pages::new(length, true)? })
+    }
+
+    /// Stores a word. Nothing is stored past the end.
+    pub fn set(&self, place: usize, word: usize) {
+        if place < self.pages.length / size_of::<usize>() {
+            // SAFETY: the place is within the mapping. The two processes take turns.
+            unsafe { core::ptr::write_volatile(self.pages.start.cast::<usize>().add(place), word) };
+        }
+    }
+
+    /// A stored word; 0 past the end.
+    pub fn get(&self, place: usize) -> usize {
+        if place < self.pages.length / size_of::<usize>() {
+            // SAFETY: as above.
+            unsafe { core::ptr::read_volatile(self.pages.start.cast::<usize>().add(place)) }
+        } else {
+            0
+        }
+    }
+
+    /// Stores bytes from this offset on.
+    pub fn put(&self, offset: usize, bytes: &[u8]) -> Result<()> {
+        let room = self.pages.length.checked_sub(offset).ok_or(Errno::E2BIG)?;
+        if bytes.len() > room {
+            return Err(Errno::E2BIG);
+        }
+        // SAFETY: the bytes fit into the mapping. The two processes take turns.
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.pages.start.add(offset),
+                bytes.len(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The memory from this offset on, for good. The other process writes no more.
+    pub fn keep(self, offset: usize, length: usize) -> Result<&'static [u8]> {
+        let kept = self.pages.lend().read();
+        kept.get(offset..).and_then(|bytes| bytes.get(..length)).ok_or(Errno::EPROTO)
+    }
+}
+
 /// The error page: memory in which a new process leaves its process id and the reason why it
 /// failed. Both processes have it, even if they do not share their other memory.
 #[derive(Clone, Copy)]

@@ -243,6 +243,21 @@ pub fn fork_into(namespaces: u64) -> Result<Option<(i32, Fd)>> {
     Ok(if pid == 0 { None } else { Some((pid as i32, Fd(pidfd))) })
 }
 
+const SHARE_DIRECTORIES: u64 = 0x200;
+const SHARE_DESCRIPTORS: u64 = 0x400;
+
+/// Forks into a new pid namespace. The new process, its first, has a copy of the memory, and shares
+/// descriptors, root and working directory until it calls [`stand_alone`].
+pub fn fork_first() -> Result<Option<(i32, Fd)>> {
+    const NEW_PID_NAMESPACE: u64 = 0x2000_0000;
+    fork_into(NEW_PID_NAMESPACE | SHARE_DIRECTORIES | SHARE_DESCRIPTORS)
+}
+
+/// Goes on with copies of the descriptors and directories that it has shared.
+pub fn stand_alone() -> Result<()> {
+    super::unshare(SHARE_DIRECTORIES | SHARE_DESCRIPTORS)
+}
+
 /// An eventfd to wait at: reading 8 bytes waits until 8 bytes have been written.
 pub fn gate() -> Result<Fd> {
     descriptor(call!(nr::EVENTFD2, 0, open::CLOSE_ON_EXEC as u32))

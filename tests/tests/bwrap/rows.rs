@@ -9,7 +9,6 @@ pub const REFUSED: &[Refused] = &[
     ("--exec-label", "x", "SELinux"),
     ("--file-label", "x", "SELinux"),
     ("--userns-block-fd", "9", "id maps"),
-    ("--as-pid-1", "", "warden"),
 ];
 
 pub const ROWS: &[Row] = &[
@@ -285,6 +284,12 @@ pub const ROWS: &[Row] = &[
         &["--new-session"],
         r#""$B" $R --new-session sh -c 'set -- $(cat /proc/$$/stat); [ "$6" = "$1" ] && echo leads'"#,
         "leads\n",
+    ),
+    row(
+        &["--as-pid-1"],
+        r#""$B" $R --unshare-pid --as-pid-1 --proc /proc sh -c 'echo $$; cat /proc/1/comm'
+           "$B" $R --as-pid-1 true 2>&1"#,
+        "1\nsh\nbwrap: --as-pid-1 requires --unshare-pid\n",
     ),
     row(
         &["--die-with-parent"],

@@ -13,7 +13,7 @@
 //! This is a binary of its own because it does not use the Rust test harness.
 #![deny(unsafe_code)]
 
-mod confined;
+mod grounds;
 
 use seclude_tests::caller::{Caller, copy, driver, program};
 use seclude_tests::census::here;
@@ -69,10 +69,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let excluded =
-        if ground == Ground::Confined { confined::exclusions() } else { BTreeSet::new() };
-    if let Some(unknown) = confined::unknown(&excluded, &cases) {
-        println!("tests/confined.toml names {unknown:?}, and there is no such row");
+    let excluded = grounds::exclusions(ground);
+    if let Some(unknown) = grounds::unknown(&excluded, &cases) {
+        let list = grounds::list(ground).unwrap_or_default();
+        println!("tests/{list} names {unknown:?}, and there is no such row");
         return ExitCode::FAILURE;
     }
     let mut trials = Vec::new();
@@ -294,7 +294,7 @@ fn attempt_through(
     let mut told = fs::read_to_string(&result)
         .map_err(|error| error.to_string())
         .and_then(|text| read_told(&text))?;
-    let named = ground == Ground::Confined && confined::is_named(&told);
+    let named = ground == Ground::Confined && grounds::is_named(&told);
     let wrong = if named { Vec::new() } else { case.judge(&stage, &told, &output.stdout) };
     for value in told.values_mut() {
         *value =

@@ -3,7 +3,7 @@
 
 use super::compile::{Program, Token};
 use super::guard::Tree;
-use super::{Action, Listener, Profile, Rule, Seccomp};
+use super::{Action, Compare, Listener, Profile, Rule, Seccomp, Test};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::Policy;
 use crate::wire::codec::ListBuilder;
@@ -98,7 +98,10 @@ impl Filters {
     /// `Invalid` if a program would be longer than the kernel allows.
     pub fn of(policy: &Policy, tree: Tree) -> Result<Filters> {
         let filter = restricted(policy, tree);
-        let wardens = filter.wardens();
+        let wardens = filter.wardens().map(|wardens| match tree {
+            Tree::Below => wardens.with_standing_alone(),
+            _ => wardens,
+        });
         let guard = Seccomp::profile(Profile::Unconfined);
         let compile = |filter: &Seccomp| compile(filter, tree);
         let (warden, command, warden_protections) = match wardens {
@@ -239,6 +242,15 @@ impl Seccomp {
             }
         }
         Some(wardens)
+    }
+
+    /// Allows the process that is to become the command to part with the descriptors that it shares
+    /// with the warden. No namespace is made by that.
+    fn with_standing_alone(mut self) -> Seccomp {
+        let flags = (libc::CLONE_FS | libc::CLONE_FILES) as u64;
+        let alone = Test::new(0, Compare::Equal, flags);
+        self.rules.insert(0, Rule::new("unshare", Action::Allow).when(alone));
+        self
     }
 }
 

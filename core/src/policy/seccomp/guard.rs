@@ -8,7 +8,8 @@
 //! In its own process tree the warden is PID 1, to which the kernel delivers no signals from inside
 //! (pid_namespaces(7)). In any other tree its id is not known in advance, and the warden writes it
 //! into the program before it loads the filter. A command that enters a cell has a warden of its
-//! own there, which the cell's commands must not reach. That warden has a reserved process id.
+//! own there, which the cell's commands must not reach. That warden has a reserved process id. Where
+//! the command itself is PID 1, no call can name the warden, which is in an outer tree.
 
 use super::table::Architecture;
 use super::{Action, Compare, Test, syscall};
@@ -32,6 +33,8 @@ pub(super) const REFUSED: Action = Action::Errno(libc::EPERM);
 pub enum Tree {
     /// The sandbox's own.
     Own,
+    /// The sandbox's own, below the tree of the warden, which is not in it.
+    Below,
     /// That of a cell, which other commands may enter.
     Cell,
     /// One that existed before: the caller's, or one that the command enters.
@@ -43,7 +46,7 @@ pub enum Tree {
 
 impl Tree {
     /// The number of variants.
-    pub const NUMBER: usize = 4;
+    pub const NUMBER: usize = 5;
 
     /// Whether the tree existed before.
     pub fn is_others(self) -> bool {
@@ -105,6 +108,7 @@ impl GuardedCall {
         let (init, own) = (is(INIT), is(OWN.into()));
         let tests = match (self, tree) {
             (User(value), _) => [Some(is(value)), None, None],
+            (_, Tree::Below) => [None, None, None],
             (Process, Tree::Own) => [Some(init), None, None],
             (Process, Tree::Cell) => [Some(init), Some(entrant), None],
             (Process, Tree::Others | Tree::Nesting) => [Some(init), Some(entrant), Some(own)],
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_call_of_the_guard_is_one_of_this_architecture() {
-        for tree in [Tree::Own, Tree::Cell, Tree::Others, Tree::Nesting] {
+        for tree in [Tree::Own, Tree::Below, Tree::Cell, Tree::Others, Tree::Nesting] {
             let tests: usize =
                 calls(tree).iter().map(|(numbers, tests)| numbers.len() * tests.len()).sum();
             assert_eq!(tests, compat(tree).count());

@@ -122,9 +122,15 @@ impl Attach {
             let target = ShortText::of_descriptor(point.number());
             return classic::mount(target.as_c_str(), kind, options, attributes).map(|()| None);
         }
-        let tree = configured(kind, options)?.mount(attributes)?;
+        self.put_new(configured(kind, options)?, point, attributes).map(Some)
+    }
+
+    /// Mounts a file system that is configured on `point`.
+    pub fn put_new(&self, new: FileSystem, point: &Fd, attributes: u64) -> Result<Fd> {
+        let tree = new.mount(attributes)?;
+        drop(new);
         sys::attach_tree(&tree, point.number(), c"")?;
-        Ok(Some(tree))
+        Ok(tree)
     }
 
     /// Mounts a file system of this kind that is attached nowhere, for the warden itself.
@@ -170,10 +176,12 @@ impl Attach {
 
 fn configured(kind: &CStr, options: Options<'_>) -> Result<FileSystem> {
     let new = FileSystem::open(kind)?;
-    for (key, value) in options {
-        new.set(key, value)?;
-    }
+    configure(&new, options)?;
     Ok(new)
+}
+
+pub fn configure(new: &FileSystem, options: Options<'_>) -> Result<()> {
+    options.iter().try_for_each(|(key, value)| new.set(key, value))
 }
 
 /// A filter around the caller may allow only some of them. So mount_setattr(2), the newest (5.12),
