@@ -1054,10 +1054,13 @@ void seclude_sandbox_tmpfs_with(seclude_sandbox *sandbox, const char *at, uint64
  * `layers` ends with NULL and has 1 to 64 directories, the lowest first: what is in several is the
  * one in the last of them. At "/" they are the root, with the programs of another system
  * (docs/roots.md). In memory, the changes take at most `size` bytes and `inodes` files and
- * directories. With 0, these are 64 MiB and 65536. With `kept`, both must be 0.
+ * directories. With 0, these are 64 MiB and 65536.
  *
  * `kept` must exist, be the caller's own, and be closed to other users (mode 0700). One sandbox at
- * a time can use it. A later one with the same layers goes on with the changes.
+ * a time can use it. A later one with the same layers goes on with the changes. With both 0, they
+ * are not bounded. Otherwise they are in a file system of their own, an ext4 in a file of the
+ * directory, of about this size and at least 1 MiB: only for the host's root as the caller, with
+ * e2fsprogs and Linux 5.8.
  *
  * For a privileged caller's command, the owner of each file is the user with the same number
  * inside, so id 0 owns what the host's root owns (Linux 5.19). For an unprivileged caller's, the

@@ -3,6 +3,7 @@
 //! that enforce limits, terminals, descriptors of existing namespaces, and the container around the
 //! caller.
 
+pub mod bounded;
 pub mod cgroup;
 pub mod devices;
 pub mod disk_image;

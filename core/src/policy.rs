@@ -203,6 +203,23 @@ impl Default for Policy {
     }
 }
 
+/// What the changes to an overlay may have that are kept in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub size: u64,
+    pub inodes: u64,
+}
+
+impl Overlay {
+    /// The bounds of what is kept in a directory, if the policy names one of them.
+    pub(crate) fn bounds_of_kept(&self) -> Option<Bounds> {
+        self.kept.as_ref()?;
+        self.size.or(self.inodes)?;
+        let (size, inodes) = profile::CHANGES;
+        Some(Bounds { size: self.size.unwrap_or(size), inodes: self.inodes.unwrap_or(inodes) })
+    }
+}
+
 impl Policy {
     /// Whether the sandbox makes its own namespace of this kind.
     pub fn private(&self, kind: Namespace) -> bool {
@@ -282,10 +299,10 @@ impl Policy {
         })
     }
 
-    /// The directories in which overlays keep their changes.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = &Path> {
+    /// The directories in which overlays keep their changes, with the bounds of those.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&Path, Option<Bounds>)> {
         self.files.iter().filter_map(|entry| match entry {
-            Entry::Overlay(overlay) => overlay.kept.as_deref(),
+            Entry::Overlay(overlay) => Some((overlay.kept.as_deref()?, overlay.bounds_of_kept())),
             _ => None,
         })
     }

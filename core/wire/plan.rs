@@ -204,8 +204,9 @@ wire_data! {
         /// Mounts an overlay. The lower directories are sources, the topmost first. With `trees`,
         /// they are mount trees that the caller has given. The upper one is on a new tmpfs with
         /// this size in bytes and number of inodes, which the overlay covers; or in the source
-        /// `kept`, if that is not [`NOT_KEPT`]. With `lend`, `Report::Ready` brings the caller the
-        /// directory with the changes.
+        /// `kept`, if that is not [`NOT_KEPT`]. If they are `bounded`, it is reported when their
+        /// place is full. With `lend`, `Report::Ready` brings the caller the directory with the
+        /// changes.
         44 Overlay {
             at: &'a CStr,
             layers: List<'a, u32>,
@@ -213,6 +214,7 @@ wire_data! {
             size: u64,
             inodes: u64,
             kept: u32,
+            bounded: bool,
             lend: bool,
         }
         /// Mounts the message queues of the sandbox's own ipc namespace.

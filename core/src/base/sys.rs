@@ -345,6 +345,22 @@ pub fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// Whether nobody else has a file open that this process has open for writing: only then is there a
+/// write lease (fcntl(2)).
+pub fn is_only_user(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let lease = |kind: i32| {
+        // SAFETY: takes numbers only.
+        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) } {
+            0 => Ok(true),
+            _ => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+                error => Err(error),
+            },
+        }
+    };
+    Ok(lease(libc::F_WRLCK)? && lease(libc::F_UNLCK)?)
+}
+
 /// Releases a lock on an open file, also for duplicates of the descriptor: `flock(2)`.
 pub fn unlock(file: BorrowedFd<'_>) {
     // SAFETY: takes numbers only.

@@ -59,15 +59,16 @@ pub fn mount(path: &Path) -> Result<OwnedFd> {
     // The descriptor names the file that was looked at, whatever is at the path by now.
     let itself = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
         .map_err(|error| Error::io(action(path), error))?;
-    match mounting::mount(file_system.as_fd(), &itself, ATTRIBUTES) {
+    match mounting::mount(file_system.as_fd(), &itself, &[c"ro"], ATTRIBUTES) {
         // The kernel takes images of this kind as block devices only: erofs before Linux 6.12.
         Err(error) if error.raw_os_error() == Some(libc::ENOTBLK) => {}
         mounted => return mounted.map_err(failed),
     }
     // What has failed cannot be configured again.
     let file_system = mounting::open(kind.name).map_err(failed)?;
-    let (device, name) = loop_of(&file).map_err(failed)?;
-    let mounted = mounting::mount(file_system.as_fd(), &name, ATTRIBUTES).map_err(failed);
+    let (device, name) = loop_of(&file, false).map_err(failed)?;
+    let mounted = mounting::mount(file_system.as_fd(), &name, &[c"ro"], ATTRIBUTES);
+    let mounted = mounted.map_err(failed);
     // The mount keeps the device, which is free again without it.
     drop(device);
     mounted
@@ -81,13 +82,14 @@ fn kind_of(file: &File) -> Option<&'static Kind> {
 }
 
 /// Makes a loop device of the file. Returns it and its path.
-fn loop_of(file: &File) -> io::Result<(OwnedFd, CString)> {
+pub fn loop_of(file: &File, writable: bool) -> io::Result<(OwnedFd, CString)> {
+    let mode = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let control = open("/dev/loop-control", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut tries = 0;
     loop {
         let path = format!("/dev/loop{}", loop_device::free(control.as_fd())?);
-        let device = open(&*path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-        match loop_device::configure(device.as_fd(), file.as_fd()) {
+        let device = open(&*path, mode | OFlag::O_CLOEXEC, Mode::empty())?;
+        match loop_device::configure(device.as_fd(), file.as_fd(), writable) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) && tries < TRIES => tries += 1,
             configured => {
                 configured?;

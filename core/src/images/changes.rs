@@ -131,8 +131,7 @@ impl Cell {
         let alive = self.alive()?;
         let policy = alive.sandbox.policy();
         let overlay = policy.first_overlay().ok_or_else(none)?;
-        let upper = alive.upper()?.ok_or_else(none)?.try_clone_to_owned();
-        let upper = upper.map_err(|error| Error::io("duplicate a descriptor", error))?;
+        let upper = alive.upper()?.ok_or_else(none)?;
         act(&Changed { alive: &alive, policy, overlay, upper })
     }
 }

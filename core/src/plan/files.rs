@@ -235,13 +235,14 @@ impl Builder {
         overlay: &Overlay,
         layers: Option<&Layers>,
     ) -> Result<()> {
-        let Overlay { at: place, layers: paths, size, inodes, kept, .. } = overlay;
+        let Overlay { at: place, layers: paths, kept, .. } = overlay;
         let action = format!("mount an overlay of {} on {}", listed(paths), place.display());
         let opened = layers.filter(|layers| {
             layers.numbers.len() == paths.len() && layers.kept.is_some() == kept.is_some()
         });
         let Layers { numbers, kept } =
             opened.ok_or_else(|| internal(&action, "its layers have not been opened"))?;
+        let in_memory = if kept.is_none() { (overlay.size, overlay.inodes) } else { (None, None) };
         let lend = self.lends && policy.first_overlay() == Some(overlay);
         self.upper |= lend;
         let mut list = ListBuilder::new(Vec::new());
@@ -250,9 +251,10 @@ impl Builder {
             at: &c_string(place)?,
             layers: list.list(),
             trees: numbers.iter().all(|number| self.is_given(*number)),
-            size: size.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
-            inodes: inodes.unwrap_or(profile::CHANGES.1),
+            size: in_memory.0.unwrap_or(defaults::scratch_size(policy, profile::CHANGES.0)),
+            inodes: in_memory.1.unwrap_or(profile::CHANGES.1),
             kept: kept.unwrap_or(NOT_KEPT),
+            bounded: kept.is_none() || overlay.bounds_of_kept().is_some(),
             lend,
         };
         self.push_at(step, action, place);

@@ -1,9 +1,10 @@
 //! The sources: what the warden opens outside, with the caller's ids and permissions.
 
 use super::{Builder, c_string, defaults, device_nodes, shelf};
-use crate::base::error::Result;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::step;
 use crate::plan::idmap::Mapping;
-use crate::policy::{Bind, Entry, Namespace, Policy, System};
+use crate::policy::{Bind, Bounds, Entry, Namespace, Policy, System};
 use crate::wire::plan::Step;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -15,17 +16,27 @@ pub enum GivenTree {
     /// A layer of an overlay. Each id inside owns what the same id of the host owns.
     Layer(PathBuf),
     /// Where an overlay keeps its changes, with the same owners.
-    Kept(PathBuf),
+    Kept { path: PathBuf, bounds: Option<Bounds> },
     /// A bind. The command owns what the caller owns.
     Callers { path: PathBuf, follow: bool },
     /// A disk image, whose files keep their owners.
     DiskImage(PathBuf),
 }
 
+/// The error of a caller for whom the kernel mounts no file system that holds bounded changes.
+pub fn refused_bounds(directory: &Path) -> Error {
+    let action = format!("keep bounded changes in {}", directory.display());
+    Error::new(ErrorKind::Unsupported, action)
+        .because("only the host's root can mount a file system of its own there")
+        .hint("leave out size and inodes, or leave out kept: changes in memory are bounded")
+        .at(directory)
+        .during(step::Step::Overlay)
+}
+
 impl GivenTree {
     fn path(&self) -> &Path {
         let (GivenTree::Layer(path)
-        | GivenTree::Kept(path)
+        | GivenTree::Kept { path, .. }
         | GivenTree::Callers { path, .. }
         | GivenTree::DiskImage(path)) = self;
         path
@@ -150,8 +161,15 @@ impl Builder {
                 let numbers = numbers.map(|path| open(path, GivenTree::Layer(path.clone())));
                 let numbers = numbers.collect::<Result<_>>()?;
                 let kept = overlay.kept.as_ref();
-                let kept =
-                    kept.map(|path| open(path, GivenTree::Kept(path.clone()))).transpose()?;
+                let kept = kept
+                    .map(|path| {
+                        let bounds = overlay.bounds_of_kept();
+                        if bounds.is_some() && !mapping.is_range() {
+                            return Err(refused_bounds(path));
+                        }
+                        open(path, GivenTree::Kept { path: path.clone(), bounds })
+                    })
+                    .transpose()?;
                 let layers = Layers { numbers, kept };
                 match entry.is_root() && !policy.exact_files {
                     true => sources.root_layers = layers,

@@ -397,8 +397,11 @@ macro_rules! check_entries {
 }
 for_each_entry!(check_entries);
 
+/// The least size of a file system for kept changes.
+const KEPT_MIN: u64 = 1 << 20;
+
 fn check_overlay(overlay: &Overlay) -> Result<()> {
-    let Overlay { at, layers, size, inodes, kept, image, store } = overlay;
+    let Overlay { at, layers, size, inodes: _, kept, image, store } = overlay;
     let wrong = |value: &str, why: String, hint: &str| {
         Err(Error::invalid(format!("{value} of overlay {}", at.display()), why).hint(hint))
     };
@@ -412,13 +415,12 @@ fn check_overlay(overlay: &Overlay) -> Result<()> {
         }
         _ => {}
     }
-    match kept {
-        Some(kept) if size.is_some() || inodes.is_some() => {
-            let why = format!("what is kept in {} is not bounded", kept.display());
-            wrong("kept", why, "leave out size and inodes")
-        }
-        _ => Ok(()),
+    let kept_size = size.filter(|_| kept.is_some());
+    if kept_size.is_some_and(|size| size < KEPT_MIN) {
+        let why = format!("what is kept in a directory has bounds of at least {KEPT_MIN} bytes");
+        return wrong("size", why, "allow more");
     }
+    Ok(())
 }
 
 /// The kernel takes the names of the layers of an overlay in one page.

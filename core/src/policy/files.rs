@@ -124,9 +124,14 @@ macro_rules! for_each_entry {
                 count inodes,
                 /// Keeps the changes in this directory of the host's, instead of in memory. A later
                 /// sandbox with the same layers goes on with them. One sandbox at a time can use
-                /// it. Their number and size are not bounded, and a reset of a cell leaves them.
-                /// The directory must exist, be the caller's own and be closed to other users (mode
-                /// 0700), for whom the changes could be set-user-ID programs of the caller's.
+                /// it. A reset of a cell leaves them. The directory must exist, be the caller's own
+                /// and be closed to other users (mode 0700), for whom the changes could be
+                /// set-user-ID programs of the caller's.
+                ///
+                /// Without `size` and `inodes` they are not bounded. With one of them, they are in
+                /// a file system of their own, an ext4 in a file of the directory, of about this
+                /// size and at least 1 MiB. Only the host's root as the caller can have that, with
+                /// e2fsprogs and Linux 5.8.
                 directory kept,
                 /// Shows the image with this name in the store, below the `layers`: see
                 /// docs/images.md. It is found at the first start, and stays in the store as long

@@ -14,7 +14,6 @@ pub use gate::StartGuard;
 pub use occupancy::Stay;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::kept::Kept;
 use crate::base::processes::{self, Process};
 use crate::base::sys::Gone;
 use crate::host::cgroup::Counters;
@@ -32,9 +31,9 @@ use crate::run::sandbox::Sandbox;
 use crate::run::template;
 use crate::run::warden::Warden;
 use crate::wire::message::{self, Report, Request};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a sandbox is started for.
@@ -70,8 +69,6 @@ pub struct Alive {
     ledger: Option<Arc<Ledger>>,
     /// What its overlays have for themselves. Declared after the warden, too.
     changes: Mutex<Changes>,
-    /// The directory with the changes to an overlay, once a cell is set up.
-    upper: OnceLock<Kept>,
     pub plan: Arc<Plan>,
     pub filters: Arc<Filters>,
     /// The user and group of its commands on the host, if they differ from the caller's.
@@ -190,7 +187,6 @@ impl Alive {
                         warden,
                         ledger: connections.ledger(),
                         changes: Mutex::new(changes),
-                        upper: OnceLock::new(),
                         connections: Mutex::new(connections),
                         enforcement: Mutex::new(enforcement),
                         filters: sandbox.compiled().filters(policy, plan.manner.tree(policy))?,
@@ -241,7 +237,7 @@ impl Alive {
             if self.plan.upper
                 && let Some(upper) = given.next_back()
             {
-                let _ = self.upper.set(upper.into());
+                self.changes().lend(upper);
             }
             self.meet_members(given.next()).map(|()| (protections, landlock))
         });
@@ -395,8 +391,8 @@ impl Alive {
 
     /// The directory with the changes to the policy's first overlay. `None` if it has none, or the
     /// sandbox is no cell.
-    pub fn upper(&self) -> Result<Option<BorrowedFd<'_>>> {
-        self.upper.get().map(Kept::get).transpose()
+    pub fn upper(&self) -> Result<Option<OwnedFd>> {
+        self.changes().upper()
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {

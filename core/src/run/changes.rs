@@ -1,10 +1,12 @@
 //! The directories in which overlays keep their changes. One sandbox at a time uses one.
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::kept::Kept;
 use crate::base::sys;
+use crate::host::bounded;
 use crate::policy::Policy;
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -12,6 +14,9 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub struct Changes {
     locked: Vec<File>,
+    /// The directory with the changes to the first overlay, once a cell is set up. What is mounted
+    /// there stays mounted as long as this is open.
+    upper: Option<Kept>,
 }
 
 impl Changes {
@@ -22,8 +27,27 @@ impl Changes {
     /// A directory is missing, in use, or open to other users, for whom the changes can be programs
     /// that run with the caller's rights.
     pub fn lock(policy: &Policy) -> Result<Changes> {
-        let locked = policy.kept().map(lock).collect::<Result<_>>()?;
-        Ok(Changes { locked })
+        let locked = policy.kept().map(|(path, bounds)| lock(path, bounds.is_some()));
+        let locked = locked.collect::<Result<_>>()?;
+        Ok(Changes { locked, upper: None })
+    }
+
+    /// Keeps the directory with the changes.
+    pub fn lend(&mut self, upper: OwnedFd) {
+        self.upper = Some(upper.into());
+    }
+
+    /// The directory with the changes.
+    ///
+    /// # Errors
+    ///
+    /// The caller has closed the library's descriptor.
+    pub fn upper(&self) -> Result<Option<OwnedFd>> {
+        let copy = |upper: &Kept| {
+            let copy = upper.get()?.try_clone_to_owned();
+            copy.map_err(|error| Error::io("duplicate a descriptor", error))
+        };
+        self.upper.as_ref().map(copy).transpose()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -33,11 +57,12 @@ impl Changes {
     /// Gives the directories back. A process that was forked from this one may have copies of the
     /// descriptors.
     pub fn release(&mut self) {
+        self.upper = None;
         self.locked.drain(..).for_each(|directory| sys::unlock(directory.as_fd()));
     }
 }
 
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path, bounded: bool) -> Result<File> {
     let shown = path.display();
     let action = format!("keep changes in {shown}");
     let failed = |kind: ErrorKind| Error::new(kind, action.clone()).at(path);
@@ -55,6 +80,11 @@ fn lock(path: &Path) -> Result<File> {
         return Err(failed(ErrorKind::Invalid)
             .because("other users may enter it, and find set-user-ID programs there")
             .hint(format!("make it the caller's own, and close it: chmod 700 {shown}")));
+    }
+    if !bounded && path.join(bounded::IMAGE).exists() {
+        return Err(failed(ErrorKind::Invalid)
+            .because("its changes are in a file system with bounds")
+            .hint("say the size and inodes that it was made with, or name another directory"));
     }
     match sys::try_lock(directory.as_fd()) {
         Ok(true) => Ok(directory),

@@ -4,8 +4,9 @@
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::kept;
 use crate::base::processes;
-use crate::base::sys::{Gone, reap};
+use crate::base::sys::{Gone, mount, reap};
 use crate::base::watched::Watched;
+use crate::host::bounded;
 use crate::host::disk_image;
 use crate::host::enforce::Enforcement;
 use crate::host::launch::visit::{Stop, visit};
@@ -161,7 +162,14 @@ impl Warden {
         };
         let tree = |tree: &GivenTree| match tree {
             GivenTree::Layer(path) => layer(path, Shape::Layer),
-            GivenTree::Kept(path) => layer(path, Shape::Directory),
+            GivenTree::Kept { path, bounds: None } => layer(path, Shape::Directory),
+            GivenTree::Kept { path, bounds: Some(bounds) } => {
+                let mounted = bounded::mount(path, *bounds)?;
+                let users = self.namespace(Namespace::User)?;
+                mount::set_idmap(mounted.as_fd(), users.as_fd(), false, false)
+                    .map_err(|error| failure::trees::of_layer(path, error))?;
+                Ok(mounted)
+            }
             GivenTree::DiskImage(path) => disk_image::mount(path),
             GivenTree::Callers { path, follow } => {
                 let owner = plan.manner.mapping.known_owner(sandbox.policy());

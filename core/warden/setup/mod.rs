@@ -244,14 +244,14 @@ impl<'a> SetupContext<'a> {
                     self.finished.scratch.push(mounted);
                 }
             }
-            Step::Overlay { at, layers, trees, size, inodes, kept, lend } => {
+            Step::Overlay { at, layers, trees, size, inodes, kept, bounded, lend } => {
                 let scratch = self.mounts.tmpfs(at, size, inodes, 0o755, mounts::FIXED)?;
                 self.mounts.overlay(at, layers, trees, &scratch, kept)?;
                 if lend {
                     self.finished.changes = Some(self.mounts.changes(&scratch, kept)?);
                 }
-                if kept == plan::NOT_KEPT {
-                    self.finished.scratch.push(scratch);
+                if bounded {
+                    self.finished.scratch.push(self.mounts.room_of_changes(scratch, kept)?);
                 }
             }
             Step::MessageQueues { at } => self.mounts.message_queues(at)?,

@@ -83,7 +83,7 @@ pub fn room(fd: &Fd) -> Result<Room> {
     done(call!(nr::FSTATFS, fd.0, raw.as_mut_ptr()))?;
     Ok(Room {
         bytes: raw[1] * raw[2],
-        bytes_left: raw[1] * raw[3],
+        bytes_left: raw[1] * raw[4],
         files: raw[5],
         files_left: raw[6],
     })

@@ -58,7 +58,7 @@ fn write(place: &Path, name: &str, image: Image) -> PathBuf {
 }
 
 /// Why this host cannot mount an image of this kind, if it cannot.
-fn lack(kind: &str) -> Option<String> {
+pub fn lack(kind: &str) -> Option<String> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if !known.lines().any(|line| line.trim_start_matches("nodev").trim() == kind) {
         return Some(format!("this kernel has no {kind}"));
@@ -68,7 +68,7 @@ fn lack(kind: &str) -> Option<String> {
 }
 
 /// The loop devices of this file.
-fn loops_of(image: &Path) -> usize {
+pub fn loops_of(image: &Path) -> usize {
     let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let files = devices
         .filter_map(|device| fs::read_to_string(device.path().join("loop/backing_file")).ok());

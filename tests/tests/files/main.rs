@@ -4,6 +4,7 @@
 
 mod archive;
 mod attack;
+mod bounded;
 mod collect;
 mod copies;
 mod devices;

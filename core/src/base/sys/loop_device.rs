@@ -47,8 +47,8 @@ pub fn free(control: BorrowedFd<'_>) -> io::Result<i32> {
     Ok(Errno::result(number)?)
 }
 
-/// Makes the device a read-only view of a file. EBUSY if it has one already. Linux 5.8.
-pub fn configure(device: BorrowedFd<'_>, file: BorrowedFd<'_>) -> io::Result<()> {
+/// Makes the device a view of a file. EBUSY if it has one already. Linux 5.8.
+pub fn configure(device: BorrowedFd<'_>, file: BorrowedFd<'_>, writable: bool) -> io::Result<()> {
     let config = Config {
         file: file.as_raw_fd() as u32,
         block_size: 0,
@@ -60,7 +60,7 @@ pub fn configure(device: BorrowedFd<'_>, file: BorrowedFd<'_>) -> io::Result<()>
             size_limit: 0,
             number: 0,
             encryption: [0; 2],
-            flags: READ_ONLY | AUTOCLEAR,
+            flags: if writable { AUTOCLEAR } else { READ_ONLY | AUTOCLEAR },
             names: [0; 128],
             key: [0; 32],
             init: [0; 2],
@@ -91,10 +91,11 @@ pub mod mounting {
         Ok(own(Errno::result(opened)? as i32))
     }
 
-    /// Sets the source, makes the file system read-only, and mounts it with these attributes.
+    /// Sets the source and these options, and mounts the file system with these attributes.
     pub fn mount(
         file_system: BorrowedFd<'_>,
         source: &CStr,
+        options: &[&CStr],
         attributes: u64,
     ) -> io::Result<OwnedFd> {
         let set = |command: u32, key: Option<&CStr>, value: Option<&CStr>| {
@@ -105,7 +106,7 @@ pub mod mounting {
             Errno::result(done).map(drop)
         };
         set(SET_STRING, Some(c"source"), Some(source))?;
-        set(SET_FLAG, Some(c"ro"), None)?;
+        options.iter().try_for_each(|option| set(SET_FLAG, Some(option), None))?;
         set(CREATE, None, None)?;
         const CLOSE_ON_EXEC: u32 = 1;
         let number = file_system.as_raw_fd();

@@ -77,6 +77,14 @@ impl<'a> Mounts<'a> {
         sys::open(place, UPPER, open::READ | open::DIRECTORY | open::NO_FOLLOW, 0)
     }
 
+    /// The file system that the changes are on.
+    pub fn room_of_changes(&self, scratch: Fd, kept: u32) -> Result<Fd> {
+        match kept {
+            NOT_KEPT => Ok(scratch),
+            _ => sys::open(self.place_of_changes(&scratch, kept)?, c".", DIRECTORY, 0),
+        }
+    }
+
     fn place_of_changes(&self, scratch: &Fd, kept: u32) -> Result<i32> {
         match kept {
             NOT_KEPT => Ok(scratch.number()),
