@@ -8,8 +8,8 @@
 //! In its own process tree the warden is PID 1, to which the kernel delivers no signals from inside
 //! (pid_namespaces(7)). In any other tree its id is not known in advance, and the warden writes it
 //! into the program before it loads the filter. A command that enters a cell has a warden of its
-//! own there, which the cell's commands must not reach. That warden has a reserved process id. Where
-//! the command itself is PID 1, no call can name the warden, which is in an outer tree.
+//! own there, which the cell's commands must not reach. That warden has a reserved process id.
+//! Where the command itself is PID 1, no call can name the warden, which is in an outer tree.
 
 use super::table::Architecture;
 use super::{Action, Compare, Test, syscall};
