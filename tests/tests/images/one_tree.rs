@@ -159,7 +159,7 @@ fn umoci_unpacks_the_same_files() {
     // It takes an attribute without a value for none.
     let plain = |node: &Node| node.attributes.iter().all(|(_, value)| !value.is_empty());
     let nodes: Vec<Node> = everything(Caller::Root).into_iter().filter(plain).collect();
-    for count in [1, 2, 3] {
+    for count in [1, 2, 3, 70] {
         let layout = place.path(&format!("layout-{count}"));
         Layout::of(&layout, &layers(&nodes, count), Packing::Gzip);
         let bundle = place.path(&format!("bundle-{count}"));
