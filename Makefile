@@ -31,7 +31,7 @@ say = @printf '\n==== %s\n' '$(1)'
 	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
 	miri coverage package sanitize soak stress exposure test-races test-members test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench bench-copies \
-	docs pictures \
+	test-images docs pictures \
 	library program wheel install uninstall dist test-dist \
 	test-reproducible clean
 
@@ -249,6 +249,11 @@ test-programs: needs wheel ## programs and other people's suites, outside and in
 
 programs-page: ## write docs/programs.md from tests/programs
 	$(PYTHON) tests/programs/run.py --write-page
+
+test-images: wheel ## Debian 12 and 13 and a layout like Alpine's as images: packages, a compiler, services, with many ids and with one; fetches 150 MB
+	$(call say,systems as images)
+	sh tests/needs.sh debootstrap
+	$(VENV)/bin/python tests/systems/run.py
 
 faults: ## every system call of the set-up fails with every error; prints the table of docs/faults.md
 	$(call say,faults)

@@ -60,7 +60,7 @@ step "style (ruff)"
 style() { "$bin/ruff" check --no-cache "$@" && "$bin/ruff" format --no-cache --check "$@"; }
 (cd "$here" && style seclude tests examples packaging)
 # The repository's other Python programs have the same style.
-for beside in bench programs documents; do
+for beside in bench programs documents systems; do
     (cd "$here/../tests/$beside" && style .)
 done
 (cd "$here/../packaging" && style .)
@@ -72,7 +72,7 @@ types() {
 types -p seclude
 types tests
 types examples/*.py
-for beside in programs documents; do
+for beside in programs documents systems; do
     (cd "$here/../tests/$beside" && types ./*.py)
 done
 for program in "$here"/../packaging/*.py; do

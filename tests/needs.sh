@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that the build, the demo and the tests need. A user other than root
 # only gets a list of the missing ones.
+#
+# Usage: needs.sh [PACKAGE…]. The packages are installed as well.
 set -eu
 
 packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps uidmap busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl cmake meson ninja-build automake bats check libcmocka-dev libgtest-dev golang-go libjna-java"
@@ -25,6 +27,6 @@ need() {
 }
 
 # shellcheck disable=SC2086  # a list of names
-need $packages
+need $packages "$@"
 # CPython's own tests, for the version that is now installed.
 need "lib$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-testsuite"
