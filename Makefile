@@ -31,7 +31,7 @@ say = @printf '\n==== %s\n' '$(1)'
 	test-adapters test-bwrap test-executor abi api msrv test-musl test-vm test-arm test-riscv fuzz \
 	miri coverage package sanitize soak stress exposure test-races test-members test-adversary \
 	test-harnesses programs test-programs test-readme programs-page faults bench bench-copies \
-	test-images docs pictures \
+	bench-images test-images docs pictures \
 	library program wheel install uninstall dist test-dist \
 	test-reproducible clean
 
@@ -273,6 +273,11 @@ bench-confined: wheel ## a run where namespaces are denied, over a cold run in n
 bench-copies: wheel ## copies of trees over cp -a of the same trees, on a tmpfs and in the directory for temporary files
 	$(call say,copies of trees)
 	$(VENV)/bin/python tests/bench/copies.py $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-images: wheel ## images over the same without them: runs, cells, resets, imports, commits and copies
+	$(call say,images)
+	$(VENV)/bin/python tests/bench/images.py $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ARCHIVE),--archive $(ARCHIVE))
 
 bench-interpreter: wheel ## the first byte of user code after the reset of a warm interpreter with numpy
 	$(call say,the first byte)
