@@ -5,7 +5,7 @@
 # Usage: needs.sh [PACKAGE…]. The packages are installed as well.
 set -eu
 
-packages="gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps uidmap busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl cmake meson ninja-build automake bats check libcmocka-dev libgtest-dev golang-go libjna-java"
+packages="e2fsprogs gcc g++ clang libclang-rt-14-dev make pkg-config python3 python3-venv util-linux iproute2 procps uidmap busybox-static bubblewrap keyutils stress-ng dbus-daemon valgrind abigail-tools git openssl cmake meson ninja-build automake bats check libcmocka-dev libgtest-dev golang-go libjna-java"
 
 # need PACKAGE…: installs the packages that are missing.
 need() {

@@ -1,6 +1,6 @@
-//! Templates. A template is a warden in the finished file system of a policy, or with the sources of
-//! that, not yet locked down, out of reach of any command. It copies itself on request. A copy has
-//! its own process tree, network, ids and scratch files, but does not repeat the mounts.
+//! Templates. A template is a warden in the finished file system of a policy, or with the sources
+//! of that, not yet locked down, out of reach of any command. It copies itself on request. A copy
+//! has its own process tree, network, ids and scratch files, but does not repeat the mounts.
 
 use crate::base::error::Result;
 use crate::host::enforce::Enforcement;
@@ -170,8 +170,8 @@ impl Sandbox {
     /// with a changed policy has no template.
     ///
     /// Does nothing where a template is not possible: with a shared user, mount or pid namespace,
-    /// with a network of the caller's, or with an overlay that keeps its changes in a directory. The
-    /// sources of binds are opened now, and not again.
+    /// with a network of the caller's, or with an overlay that keeps its changes in a directory.
+    /// The sources of binds are opened now, and not again.
     ///
     /// With a writable root, an overlay, or exact files, each copy makes its own mounts, and only
     /// the start of the process is saved.

@@ -122,8 +122,8 @@ impl Running {
             return;
         }
         self.killed = Some(how);
-        // The usage of a process is lost if its parent dies before it waits. Orphans whose parent is
-        // the warden are not lost.
+        // The usage of a process is lost if its parent dies before it waits. Orphans whose parent
+        // is the warden are not lost.
         let loses_usage = self.is_in_cell() || state.setup.first.is_some();
         if let Some(scan) = state.setup.scan.as_ref().filter(|_| loses_usage) {
             self.watch.record_cpu_time(scan);
