@@ -27,6 +27,7 @@ pub mod layer;
 pub mod layout;
 mod overlay;
 mod owner;
+mod reach;
 pub mod source;
 mod stack;
 pub mod store;

@@ -32,6 +32,7 @@ mod warden {
 mod wire;
 
 mod input;
+mod look;
 mod tree;
 
 use input::Input;
@@ -48,10 +49,13 @@ struct Failure {
     path: Path,
 }
 
-/// Runs the unpacker.
-pub fn main(_: bool) -> ! {
+/// Runs the unpacker. With an argument, it makes no file, and opens those that its user may.
+pub fn main(has_argument: bool) -> ! {
+    if has_argument {
+        look::serve()
+    }
     let Err(Failure { errno, path }) = unpack() else { sys::exit(0) };
-    let mut report = Report { bytes: [0; 4200], used: 0 };
+    let mut report = Report::<4200>::new();
     Refusal::Refused { errno: errno.0, path: path.as_bytes() }.encode(&mut report);
     let _ = sys::write_number(1, &report.bytes[..report.used]);
     sys::exit(1)
@@ -113,13 +117,19 @@ fn unpack() -> Result<(), Failure> {
     }
 }
 
-/// The encoded refusal.
-struct Report {
-    bytes: [u8; 4200],
+/// An encoded message.
+struct Report<const ROOM: usize> {
+    bytes: [u8; ROOM],
     used: usize,
 }
 
-impl Sink for Report {
+impl<const ROOM: usize> Report<ROOM> {
+    fn new() -> Report<ROOM> {
+        Report { bytes: [0; ROOM], used: 0 }
+    }
+}
+
+impl<const ROOM: usize> Sink for Report<ROOM> {
     fn put(&mut self, bytes: &[u8]) {
         let room = self.bytes.get_mut(self.used..self.used + bytes.len());
         if let Some(room) = room {

@@ -52,3 +52,27 @@ wire_data! {
         1 Refused { errno: i32, path: &'a [u8], }
     }
 }
+
+/// The most bytes of an encoded [`Seen`]: an attribute has 64 KiB.
+pub const SEEN_MAX: usize = 65 * 1024;
+
+wire_data! {
+    /// What the unpacker is to do for a caller to which a file is closed, if it is started with an
+    /// argument. A descriptor comes with the message.
+    enum Look<'a> {
+        /// Opens a name in the directory, with flags of open(2).
+        1 Open { name: &'a CStr, flags: u64, }
+        /// Reads an extended attribute of the file.
+        2 Attribute { name: &'a CStr, }
+    }
+}
+
+wire_data! {
+    /// The answer to a [`Look`].
+    enum Seen<'a> {
+        /// The file comes with it.
+        1 Opened {}
+        2 Value { value: &'a [u8], }
+        3 Failed { errno: i32, }
+    }
+}

@@ -7,6 +7,7 @@ use super::import::{Import, STACK_MAX};
 use super::layer::Bounds;
 use super::overlay::Lower;
 use super::owner::Origin;
+use super::reach::Reach;
 use super::stack::{Removed, Stack, Taker, Tier};
 use super::store::Store;
 use super::stream::DigestedEntries;
@@ -63,7 +64,7 @@ impl Cell {
     /// `Invalid` if the policy has no overlay.
     pub fn changes(&self) -> Result<Vec<Change>> {
         self.with_changed(|changed| {
-            let lower = Lower::open(&changed.overlay.layers)?;
+            let lower = Lower::open(&changed.overlay.layers, Reach::of([changed.origin()]))?;
             // The kernel shows the owners of the layers of a privileged caller as they are.
             let origin = match changed.alive.plan.manner.mapping {
                 Mapping::Range { .. } => Some(Origin::Image),
@@ -166,12 +167,16 @@ impl Changed<'_> {
         Ok(digested.finish())
     }
 
-    fn tier(&self) -> Result<Tier> {
-        let origin = match self.alive.plan.manner.mapping {
+    fn origin(&self) -> Origin {
+        match self.alive.plan.manner.mapping {
             Mapping::Range { uids, gids } => Origin::Sandbox { uids, gids },
             Mapping::Subordinate(ids) => Origin::Subordinate(ids),
             _ => Origin::One,
-        };
+        }
+    }
+
+    fn tier(&self) -> Result<Tier> {
+        let origin = self.origin();
         let directory = self.upper.try_clone();
         let directory = directory.map_err(|error| Error::io("duplicate a descriptor", error))?;
         Ok(Tier { directory, origin, has_surplus: true })
@@ -187,7 +192,7 @@ impl Changed<'_> {
         let places = directories
             .chain(policy.files.iter().map(crate::policy::Entry::at))
             .chain(written.clone().flat_map(Path::parent));
-        let lower = Lower::open(&self.overlay.layers)?;
+        let lower = Lower::open(&self.overlay.layers, Reach::of([self.origin()]))?;
         let places: Vec<PathBuf> =
             places.filter_map(inside).filter(|path| path != Path::new("")).collect();
         let written: Vec<PathBuf> = written.filter_map(inside).collect();

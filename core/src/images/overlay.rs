@@ -4,12 +4,11 @@
 //! an attribute of a directory that was removed and made again (overlayfs.rst in the kernel's
 //! documentation).
 
+use super::reach::Reach;
 use crate::base::error::{Error, Result};
-use crate::base::sys::attributes::attribute;
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -23,13 +22,14 @@ const OPAQUE: &CStr = c"user.overlay.opaque";
 pub struct Lower {
     /// The topmost first.
     layers: Vec<OwnedFd>,
+    reach: Reach,
 }
 
 impl Lower {
     /// Opens the layers at these paths, the lowest first.
-    pub fn open(paths: &[PathBuf]) -> Result<Lower> {
+    pub fn open(paths: &[PathBuf], reach: Reach) -> Result<Lower> {
         let open = |path: &PathBuf| super::blobs::open(path, libc::O_DIRECTORY).map(OwnedFd::from);
-        Ok(Lower { layers: paths.iter().rev().map(open).collect::<Result<_>>()? })
+        Ok(Lower { layers: paths.iter().rev().map(open).collect::<Result<_>>()?, reach })
     }
 
     /// The status of what the layers show at a path. `None` if nothing is there.
@@ -42,8 +42,9 @@ impl Lower {
             if name.is_empty() {
                 return directories.first().map(fstat).transpose();
             }
+            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
             for directory in &directories {
-                match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                match self.reach.status(directory, &name) {
                     Err(Errno::ENOENT) => {}
                     Err(errno) => return Err(errno),
                     Ok(status) if is_whiteout(&status) => return Ok(None),
@@ -60,8 +61,9 @@ impl Lower {
         let directories = self.directories(path).map_err(|errno| Self::failed(path, errno))?;
         let mut names: BTreeMap<CString, bool> = BTreeMap::new();
         for directory in directories {
-            for name in names_in(&directory).map_err(|errno| Self::failed(path, errno))? {
-                let status = fstatat(&directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW);
+            let found = self.reach.names(&directory);
+            for name in found.map_err(|errno| Self::failed(path, errno))? {
+                let status = self.reach.status(&directory, &name);
                 let status = status.map_err(|errno| Self::failed(path, errno))?;
                 names.entry(name).or_insert(!is_whiteout(&status));
             }
@@ -74,18 +76,18 @@ impl Lower {
         let mut here = self
             .layers
             .iter()
-            .map(|layer| open_at(layer, c".", OFlag::O_DIRECTORY))
+            .map(|layer| self.reach.open(layer, c".", OFlag::O_DIRECTORY))
             .collect::<nix::Result<Vec<_>>>()?;
         for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
             let mut next = Vec::new();
             for directory in &here {
-                match fstatat(directory, &*name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                match self.reach.status(directory, &name) {
                     Err(Errno::ENOENT) => {}
                     Err(errno) => return Err(errno),
                     Ok(status) if kind(&status) == SFlag::S_IFDIR => {
-                        let opened = open_at(directory, &name, OFlag::O_DIRECTORY)?;
-                        let is_last = hides_lower(&opened)?;
+                        let opened = self.reach.open(directory, &name, OFlag::O_DIRECTORY)?;
+                        let is_last = hides_lower(&self.reach, &opened)?;
                         next.push(opened);
                         if is_last {
                             break;
@@ -117,24 +119,16 @@ pub fn is_whiteout(status: &FileStat) -> bool {
     kind(status) == SFlag::S_IFCHR && status.st_rdev == 0
 }
 
-pub fn hides_lower(directory: &OwnedFd) -> nix::Result<bool> {
-    let value = attribute(directory.as_fd(), OPAQUE).map_err(|error| error_number(&error))?;
+pub fn hides_lower(reach: &Reach, directory: &OwnedFd) -> nix::Result<bool> {
+    let value = reach.attribute(directory.as_fd(), OPAQUE)?;
     Ok(value.is_some_and(|value| value == b"y"))
 }
 
 pub fn open_at(at: &OwnedFd, name: &CStr, more: OFlag) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more;
-    openat(at.as_fd(), name, flags, Mode::empty())
+    openat(at.as_fd(), name, flags(more), Mode::empty())
 }
 
-pub fn names_in(at: &OwnedFd) -> nix::Result<Vec<CString>> {
-    let mut directory = Dir::from_fd(open_at(at, c".", OFlag::O_DIRECTORY)?)?;
-    let mut names = Vec::new();
-    for entry in directory.iter() {
-        let name = entry?.file_name().to_owned();
-        if name.as_c_str() != c"." && name.as_c_str() != c".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
+/// The flags with which a file is opened to read it.
+pub fn flags(more: OFlag) -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more
 }

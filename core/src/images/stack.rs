@@ -2,14 +2,14 @@
 //! or several as an overlay shows them.
 
 use super::entry::{Entry, Kind};
-use super::overlay::{error_number, hides_lower, is_whiteout, kind, names_in, open_at};
+use super::overlay::{flags, hides_lower, is_whiteout, kind};
 use super::owner::{OWNER, Origin};
+use super::reach::Reach;
 use crate::base::error::{Error, Result};
-use crate::base::sys::attributes::user_attributes;
 use crate::wire::unpack::Attributes;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
-use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -72,8 +72,9 @@ impl<'a> Stack<'a> {
     pub fn read(self, taker: &mut dyn Taker) -> Result<()> {
         let Stack { tiers, removed, is_surplus, what } = self;
         let Some(top) = tiers.first() else { return Ok(()) };
-        let mut walk =
-            Walk { taker, links: HashMap::new(), removed, is_surplus: &*is_surplus, what };
+        let reach = Reach::of(tiers.iter().map(|tier| tier.origin));
+        let (links, is_surplus) = (HashMap::new(), &*is_surplus);
+        let mut walk = Walk { taker, links, removed, is_surplus, what, reach };
         let status = fstat(&top.directory).map_err(|errno| walk.failed(b"", errno))?;
         let extended = walk.extended(&top.directory, b"")?;
         let found = Found { path: Vec::new(), status, origin: top.origin };
@@ -89,6 +90,7 @@ struct Walk<'a> {
     removed: Removed,
     is_surplus: &'a IsSurplus<'a>,
     what: &'a str,
+    reach: Reach,
 }
 
 /// Why a name was not read.
@@ -153,7 +155,7 @@ impl Walk<'_> {
         depth: usize,
     ) -> std::result::Result<(), Unread> {
         let Tier { directory: layer, origin, has_surplus } = &tiers[0];
-        let status = match fstatat(layer, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let status = match self.reach.status(layer, name) {
             // Removed meanwhile.
             Err(Errno::ENOENT) => return Ok(()),
             status => status.map_err(|errno| self.failed(path, errno))?,
@@ -188,7 +190,8 @@ impl Walk<'_> {
             _ if is_left_out => return self.first_below(tiers, name, path, depth),
             SFlag::S_IFREG => self.file(layer, name, found(status))?,
             SFlag::S_IFLNK => {
-                let target = readlinkat(layer, name).map_err(|errno| self.unread(path, errno))?;
+                let target = self.reach.link(layer, name);
+                let target = target.map_err(|errno| self.unread(path, errno))?;
                 let kind = Kind::Symlink { target: target.into_vec() };
                 self.entry(found(status), kind, Vec::new(), &mut io::empty())?;
             }
@@ -214,9 +217,7 @@ impl Walk<'_> {
         depth: usize,
     ) -> std::result::Result<(), Unread> {
         let rest = &tiers[1..];
-        let has_it = |tier: &Tier| {
-            fstatat(&tier.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT)
-        };
+        let has_it = |tier: &Tier| self.reach.status(&tier.directory, name) != Err(Errno::ENOENT);
         match rest.iter().position(has_it) {
             Some(place) if self.removed == Removed::Hidden => {
                 self.try_name(&rest[place..], name, path, depth)
@@ -240,11 +241,11 @@ impl Walk<'_> {
             if self.is_opaque(&last.directory, path)? {
                 break;
             }
-            match fstatat(layer, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            match self.reach.status(layer, name) {
                 Err(Errno::ENOENT) => {}
                 Err(errno) => return Err(self.failed(path, errno)),
                 Ok(status) if kind(&status) == SFlag::S_IFDIR => {
-                    let opened = open_at(layer, name, OFlag::O_DIRECTORY);
+                    let opened = self.reach.open(layer, name, OFlag::O_DIRECTORY);
                     let directory = opened.map_err(|errno| self.failed(path, errno))?;
                     found.push(tier.within(directory));
                 }
@@ -311,14 +312,14 @@ impl Walk<'_> {
 
     /// The attributes of users, but those by which overlays keep their books.
     fn extended(&self, file: &OwnedFd, path: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let attributes = user_attributes(file.as_fd());
-        let attributes = attributes.map_err(|error| self.failed(path, error_number(&error)))?;
+        let attributes = self.reach.attributes(file.as_fd());
+        let attributes = attributes.map_err(|errno| self.failed(path, errno))?;
         let attributes = attributes.into_iter().map(|(name, value)| (name.into_bytes(), value));
         Ok(attributes.filter(|(name, _)| !name.starts_with(b"user.overlay.")).collect())
     }
 
     fn is_opaque(&self, directory: &OwnedFd, path: &[u8]) -> Result<bool> {
-        hides_lower(directory).map_err(|errno| self.failed(path, errno))
+        hides_lower(&self.reach, directory).map_err(|errno| self.failed(path, errno))
     }
 
     /// Opens a name, and finds out whether it is what was mounted there, which is not a part of the
@@ -331,18 +332,22 @@ impl Walk<'_> {
         more: OFlag,
     ) -> std::result::Result<(OwnedFd, bool), Unread> {
         // Not by the number of the file system: in an overlay, files have those of the layers.
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | more)
-            .resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        let how = OpenHow::new().flags(flags(more)).resolve(ResolveFlag::RESOLVE_NO_XDEV);
         match openat2(at, name, how) {
             Ok(opened) => Ok((opened, false)),
             Err(Errno::EXDEV) => {
-                let opened = open_at(at, name, more);
+                let opened = self.reach.open(at, name, more);
                 opened.map(|opened| (opened, true)).map_err(|errno| self.unread(path, errno))
+            }
+            // Nothing is mounted in what belongs to subordinate ids: the store, and changes.
+            Err(Errno::EACCES) => {
+                let opened = self.reach.open_closed(at, name, more);
+                opened.map(|opened| (opened, false)).map_err(|errno| self.unread(path, errno))
             }
             // A filter of system calls that does not know it.
             Err(Errno::ENOSYS | Errno::EPERM) => {
-                let opened = open_at(at, name, more).map_err(|errno| self.unread(path, errno))?;
+                let opened = self.reach.open(at, name, more);
+                let opened = opened.map_err(|errno| self.unread(path, errno))?;
                 let file_system = |file| {
                     fstat(file).map(|status| status.st_dev).map_err(|no| self.unread(path, no))
                 };
@@ -368,7 +373,7 @@ impl Walk<'_> {
     }
 
     fn names(&self, at: &OwnedFd, path: &[u8]) -> Result<Vec<CString>> {
-        names_in(at).map_err(|errno| self.failed(path, errno))
+        self.reach.names(at).map_err(|errno| self.failed(path, errno))
     }
 
     fn failed(&self, path: &[u8], errno: Errno) -> Error {

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the destination is inside.
 const DESTINATION: &str = "/image";
-const PROGRAM: &str = "/unpack";
+pub const PROGRAM: &str = "/unpack";
 
 /// How much is sent at once.
 const ROOM: usize = 256 * 1024;

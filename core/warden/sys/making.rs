@@ -45,3 +45,8 @@ pub fn set_time(directory: i32, name: &CStr, seconds: i64, nanoseconds: u32) -> 
 pub fn set_attribute_of(fd: &Fd, name: &CStr, value: &[u8]) -> Result<()> {
     done(call!(nr::FSETXATTR, fd.0, name.as_ptr(), value.as_ptr(), value.len(), 0))
 }
+
+/// Reads an extended attribute of an open file or directory. Returns its length.
+pub fn attribute_of(fd: &Fd, name: &CStr, value: &mut [u8]) -> Result<usize> {
+    call!(nr::FGETXATTR, fd.0, name.as_ptr(), value.as_mut_ptr(), value.len())
+}

@@ -59,6 +59,7 @@ numbers! {
     SETDOMAINNAME    171    162
     SETXATTR         188    5
     FSETXATTR        190    7
+    FGETXATTR        193    10
     GETDENTS64       217    61
     CLOCK_GETTIME    228    113
     EXIT_GROUP       231    94

@@ -110,6 +110,7 @@ fn an_image_has_the_owners_of_a_range() {
     let script = "
         mkdir -p $DIR/root/bin && cp /bin/busybox $DIR/root/bin && cd $DIR/root &&
         for name in sh stat chown cat; do ln -s busybox bin/$name; done
+        mkdir -m 700 closed && echo secret >closed/f && chmod 600 closed/f && ln -s f closed/l &&
         echo x >bin/f; tar --owner=7 --group=8 -czf $DIR/root.tgz -C $DIR/root .
         $SECLUDE image import --ids range --name one $DIR/root.tgz
         $SECLUDE run --ids range --uid 0 --gid 0 --capabilities chown --overlay /,image=one -- \
@@ -117,14 +118,16 @@ fn an_image_has_the_owners_of_a_range() {
         $SECLUDE run --overlay /,image=one -- sh
         $SECLUDE image export --form tar one $DIR/out.tar && tar -tvf $DIR/out.tar ./bin/f bin/f \
             2>/dev/null | grep -o 7/8
+        tar -xOf $DIR/out.tar ./closed/f closed/f 2>/dev/null
+        tar -tvf $DIR/out.tar | grep -c 'rwx.* 7/8 .*closed'
         $SECLUDE image remove one && $SECLUDE image collect
         ls $SECLUDE_STORE/v1/layers $SECLUDE_STORE/v1/work | grep -c .";
     let Some(output) = as_owner_of("nobody:300000:65536\n", script) else { return };
     let (stdout, stderr) = told(&output);
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(
-        lines.get(..5).unwrap_or(&lines),
-        ["one", "7:8", "9:10", "7/8", "0 images and 1 layers removed"],
+        lines.get(..7).unwrap_or(&lines),
+        ["one", "7:8", "9:10", "7/8", "secret", "2", "0 images and 1 layers removed"],
         "{stdout}{stderr}"
     );
     assert!(stderr.contains("set ids to range"), "{stderr}");

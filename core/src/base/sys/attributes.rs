@@ -10,8 +10,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 const LIST_MAX: usize = 64 * 1024;
 
 /// The attributes that any user may set: those whose names begin with `user.`. None if the file
-/// system keeps none.
-pub fn user_attributes(file: BorrowedFd<'_>) -> io::Result<Vec<(CString, Vec<u8>)>> {
+/// system keeps none. `read` reads the value of one, as [`attribute`] does.
+pub fn user_attributes(
+    file: BorrowedFd<'_>,
+    read: impl Fn(&CStr) -> io::Result<Option<Vec<u8>>>,
+) -> io::Result<Vec<(CString, Vec<u8>)>> {
     let mut list = vec![0u8; LIST_MAX];
     // SAFETY: the buffer has the given length.
     let length = unsafe { libc::flistxattr(file.as_raw_fd(), list.as_mut_ptr().cast(), LIST_MAX) };
@@ -23,7 +26,7 @@ pub fn user_attributes(file: BorrowedFd<'_>) -> io::Result<Vec<(CString, Vec<u8>
     let names = names.filter(|name| name.starts_with(b"user."));
     let mut attributes = Vec::new();
     for name in names.filter_map(|name| CStr::from_bytes_with_nul(name).ok()) {
-        if let Some(value) = attribute(file, name)? {
+        if let Some(value) = read(name)? {
             attributes.push((name.to_owned(), value));
         }
     }
