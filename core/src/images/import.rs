@@ -118,7 +118,7 @@ impl<'a> Import<'a> {
     /// Puts a layer into the store, or removes what a failed import has made.
     fn finish(&self, work: Work, made: Result<(Key, Size)>) -> Result<Layer> {
         match made {
-            Ok((key, size)) => work.finish(key, size),
+            Ok((key, size)) => work.finish(key, size, clear),
             Err(error) => {
                 // If this fails too, the next collection removes it. The first error is the cause.
                 let _ = self.abandon(work);

@@ -113,6 +113,7 @@ fn an_image_has_the_owners_of_a_range() {
         mkdir -m 700 closed && echo secret >closed/f && chmod 600 closed/f && ln -s f closed/l &&
         echo x >bin/f; tar --owner=7 --group=8 -czf $DIR/root.tgz -C $DIR/root .
         $SECLUDE image import --ids range --name one $DIR/root.tgz
+        $SECLUDE image import --ids range --name two $DIR/root.tgz
         $SECLUDE run --ids range --uid 0 --gid 0 --capabilities chown --overlay /,image=one -- \
             sh -c 'stat -c %u:%g /bin/f; chown 9:10 /bin/f; stat -c %u:%g /bin/f'
         $SECLUDE run --overlay /,image=one -- sh
@@ -120,14 +121,14 @@ fn an_image_has_the_owners_of_a_range() {
             2>/dev/null | grep -o 7/8
         tar -xOf $DIR/out.tar ./closed/f closed/f 2>/dev/null
         tar -tvf $DIR/out.tar | grep -c 'rwx.* 7/8 .*closed'
-        $SECLUDE image remove one && $SECLUDE image collect
+        $SECLUDE image remove one two && $SECLUDE image collect
         ls $SECLUDE_STORE/v1/layers $SECLUDE_STORE/v1/work | grep -c .";
     let Some(output) = as_owner_of("nobody:300000:65536\n", script) else { return };
     let (stdout, stderr) = told(&output);
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(
-        lines.get(..7).unwrap_or(&lines),
-        ["one", "7:8", "9:10", "7/8", "secret", "2", "0 images and 1 layers removed"],
+        lines.get(..8).unwrap_or(&lines),
+        ["one", "two", "7:8", "9:10", "7/8", "secret", "2", "0 images and 1 layers removed"],
         "{stdout}{stderr}"
     );
     assert!(stderr.contains("set ids to range"), "{stderr}");

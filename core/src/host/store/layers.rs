@@ -313,8 +313,13 @@ impl Work {
     }
 
     /// Puts the files into the store, and everything that was written to its file system on the
-    /// disk before that.
-    pub fn finish(self, key: Key, size: Size) -> Result<Layer> {
+    /// disk before that. If the store has them already, `clear` removes what is in the directory.
+    pub fn finish(
+        self,
+        key: Key,
+        size: Size,
+        clear: impl FnOnce(&Place, &Path) -> Result<()>,
+    ) -> Result<Layer> {
         let (place, own) = (self.place.clone(), self.path.clone());
         let failed = |error| place.failed("finish", &own, error);
         let text = serde_json::to_vec(&size).map_err(|error| failed(error.into()))?;
@@ -327,9 +332,10 @@ impl Work {
             if !matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) {
                 return Err(failed(error));
             }
-            // Another process has made the same meanwhile, from another source. If it is gone again
+            // It was made before, or meanwhile by another process, from another source. If it is gone again
             // by now, there is room for this one.
             if let Some(layer) = place.layer(&key)? {
+                clear(&place, &self.path)?;
                 return place.abandon(self).map(|()| layer);
             }
         }
