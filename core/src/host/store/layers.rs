@@ -332,8 +332,8 @@ impl Work {
             if !matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) {
                 return Err(failed(error));
             }
-            // It was made before, or meanwhile by another process, from another source. If it is gone again
-            // by now, there is room for this one.
+            // It was made before, or meanwhile by another process, from another source. If it is
+            // gone again by now, there is room for this one.
             if let Some(layer) = place.layer(&key)? {
                 clear(&place, &self.path)?;
                 return place.abandon(self).map(|()| layer);
