@@ -183,6 +183,7 @@ const ROWS: &[Row] = &[
         Text("mount the disk image /etc/passwd: it is no squashfs and no erofs image")),
     row("proc-subset", &["--proc-subset"], &["sh", "-c", "ls /proc/self/stat /proc/meminfo"],
         Text("'/proc/meminfo': No such file")),
+    row("as-pid-1", &["--as-pid-1"], &["sh", "-c", "echo $$; cat /proc/1/comm"], Text("1\nsh\n")),
     row("devices", &["--devices", "a.test/b=0", "--cdi-spec-dirs", "/dev"],
         TRUE, Text("find the device a.test/b=0: no CDI specification in /dev has it")),
     row("cdi-spec-dirs", &["--devices", "a.test/b=0", "--cdi-spec-dirs", "/no/such"],
